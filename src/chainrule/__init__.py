@@ -1,0 +1,56 @@
+"""chainrule: dense feed-forward networks by explicit backpropagation, every derivative open to inspection."""
+
+from chainrule.data.pipeline import load_pipeline
+from chainrule.engine.network import Network
+from chainrule.errors import (
+    ChainruleError,
+    DataError,
+    DerivativeError,
+    DivergenceWarning,
+    InputError,
+    ModelFileError,
+    PairError,
+)
+from chainrule.maths import schedules
+from chainrule.maths.activations import Activation, CoupledActivation, register_activation
+from chainrule.maths.costs import Cost, register_cost
+from chainrule.maths.intervals import Interval
+from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+from chainrule.modelfile.networks import load, save
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.training.history import History
+from chainrule.training.lbfgs import LBFGS
+from chainrule.training.train import train
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LBFGS",
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "ChainruleError",
+    "Cost",
+    "CoupledActivation",
+    "DataError",
+    "DerivativeError",
+    "DivergenceWarning",
+    "EarlyStopping",
+    "History",
+    "InputError",
+    "Interval",
+    "ModelFileError",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "PairError",
+    "RMSProp",
+    "load",
+    "load_pipeline",
+    "register_activation",
+    "register_cost",
+    "save",
+    "schedules",
+    "train",
+]

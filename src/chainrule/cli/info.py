@@ -1,0 +1,52 @@
+"""`chainrule info MODEL`: what is in a model file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from chainrule.cli.output import Printer, counted
+from chainrule.data.pipeline import Pipeline, load_pipeline
+from chainrule.modelfile import format as modelfile
+from chainrule.modelfile.networks import build, describe
+
+
+def info(
+    model: Annotated[str, typer.Argument(help="A model file, of `chainrule train` or of cr.save.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Show layers, sizes, parameters, classes and training history of a model."""
+    say = Printer(as_json)
+    header, arrays = modelfile.read(model)
+    pipeline = load_pipeline(model) if "pipeline" in header else None
+    net = pipeline.net if pipeline is not None else build(header, arrays, model)
+    say.line(repr(net))
+    result: dict[str, Any] = {"model": model, "network": describe(net), "parameters": net.plan.n_parameters}
+    if pipeline is not None:
+        _say_pipeline(say, pipeline)
+        result |= {
+            "task": pipeline.task,
+            "classes": pipeline.classes.tolist(),
+            "class_names": list(pipeline.class_names),
+            "feature_names": list(pipeline.feature_names),
+            "training": pipeline.training,
+        }
+    say.result(result)
+
+
+def _say_pipeline(say: Printer, pipeline: Pipeline) -> None:
+    names = pipeline.class_names or tuple(map(str, pipeline.classes.tolist()))
+    say.line(f"{pipeline.task}" + (f" into {len(names)} classes: {', '.join(names)}" if names else ""))
+    training = pipeline.training
+    if not training:
+        return
+    history = training["history"]
+    say.line(
+        f"trained on {counted(training['rows'], 'row')} of {training['data']} with {training['optimizer']}, "
+        f"{counted(len(history['epoch']), 'epoch')}, stopped by: {training['stopped']}"
+    )
+    if history["cost"]:
+        say.line(f"cost {history['cost'][0]:.4g} in the first epoch, {history['cost'][-1]:.4g} in the last")
+    say.line("on its test rows:")
+    say.figures(training["test"])

@@ -1,0 +1,52 @@
+"""What the verbs share: where results go, as text for people or as one JSON object for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Printer:
+    """Prints lines for people, or nothing but one JSON object at the end."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def line(self, content: str = "") -> None:
+        """Print a line for people."""
+        if not self.as_json:
+            self._console().print(content, markup=False, highlight=False, soft_wrap=True)
+
+    def figures(self, figures: dict[str, float]) -> None:
+        """Print named figures for people, one a line."""
+        for name, value in figures.items():
+            self.line(f"  {name.replace('_', ' '):18} {value:.4f}")
+
+    def result(self, result: dict[str, Any]) -> None:
+        """Print the JSON object for programs."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(without_nan(result), ensure_ascii=False) + "\n")
+
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console()
+
+
+def without_nan(value: Any) -> Any:
+    """Give the same tree with null for numbers that JSON can't write."""
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def counted(n: int, noun: str) -> str:
+    """Write "1 row", "1,437 rows"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

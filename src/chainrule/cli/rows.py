@@ -1,0 +1,49 @@
+"""Which rows of DATA a trained model is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from chainrule.data.labelled import LabelledData, split
+from chainrule.data.pipeline import Pipeline
+from chainrule.errors import DataError, text
+
+Part: TypeAlias = Literal["test", "train", "all"]
+
+
+def select(data: LabelledData, pipeline: Pipeline, part: str) -> tuple[LabelledData, str]:
+    """Pick the test part, the training part, or all rows, and say in words which they are.
+
+    The data that the model was trained on are known again by their fingerprint, and cut as they were then. Other
+    data are cut as their source cuts them; where it doesn't, all their rows are the test part.
+    """
+    if part not in ("test", "train", "all"):
+        hint = "test keeps to rows that the model has not seen."
+        raise DataError(text("--part", expected="test, train or all", got=repr(part), hint=hint))
+    if part == "all":
+        return _joined(data), "all rows"
+    known = pipeline.training.get("fingerprint") == data.fingerprint() and data.labels is not None
+    if known:
+        training, test = split(data, pipeline.training["test_fraction"], pipeline.training["seed"], pipeline.task)
+        return (test, "held out in training") if part == "test" else (training, "trained on")
+    if data.test is not None:
+        return (data.test, "its test part") if part == "test" else (replace(data, test=None), "its training part")
+    if part == "train":
+        hint = "Use --part all."
+        raise DataError(
+            text("--part train", expected="the data that the model was trained on", got=data.name, hint=hint)
+        )
+    return data, "all rows; the model was trained on other data"
+
+
+def _joined(data: LabelledData) -> LabelledData:
+    if data.test is None:
+        return data
+    test = data.test
+    labels = None
+    if data.labels is not None and test.labels is not None:
+        labels = np.concatenate([data.labels, test.labels])
+    return replace(data, X=np.concatenate([data.X, test.X]), labels=labels, test=None)

@@ -1,0 +1,161 @@
+"""`chainrule train DATA`: read, split, scale, train, test, save."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from chainrule.cli.output import Printer, counted, without_nan
+from chainrule.data.labelled import LabelledData, Task, choose_task, split
+from chainrule.data.pipeline import Pipeline, Scaling
+from chainrule.data.readers import read
+from chainrule.engine.network import Network
+from chainrule.errors import ChainruleError, DataError, DivergenceWarning, InputError, text
+from chainrule.maths.intervals import REALS
+from chainrule.modelfile.atomic import check_writable
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.training.history import History
+from chainrule.training.train import train as train_network
+
+_DEFAULTS: dict[Task, tuple[str, str]] = {
+    "classification": ("softmax", "cross_entropy"),
+    "regression": ("identity", "squared_error"),
+}
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="breast_cancer, diabetes, digits, iris, wine; an NPZ file with X and Y; or a folder of IDX files."
+        ),
+    ],
+    hidden: Annotated[str, typer.Option(help="Units of the hidden layers: 128,64; an empty text for none.")] = "100",
+    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
+    output: Annotated[str | None, typer.Option(help="Activation of the output layer [softmax or identity].")] = None,
+    cost: Annotated[str | None, typer.Option(help="Cost [cross_entropy or squared_error].")] = None,
+    epochs: Annotated[int, typer.Option(help="Passes over the data, at most.")] = 30,
+    optimizer: Annotated[str, typer.Option(help="sgd, momentum, nesterov, rmsprop, adam, adamw, lbfgs.")] = "adam",
+    learning_rate: Annotated[float, typer.Option(help="Step size η.")] = 1e-3,
+    batch_size: Annotated[int, typer.Option(help="Examples per update.")] = 32,
+    penalty: Annotated[float, typer.Option(help="λ of the penalty λ/2 Σ W².")] = 0.0,
+    validation: Annotated[float, typer.Option(help="Fraction of the training rows held out for validation.")] = 0.0,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without improvement, restore the best.")
+    ] = None,
+    test_fraction: Annotated[
+        float, typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part.")
+    ] = 0.2,
+    task: Annotated[str | None, typer.Option(help="classification or regression [told from the targets].")] = None,
+    scale: Annotated[bool, typer.Option(help="Standardise the columns.")] = True,
+    initializer: Annotated[str, typer.Option(help="How weights are drawn.")] = "glorot_uniform",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    threads: Annotated[int | None, typer.Option(help="Threads of the linear algebra library.")] = None,
+    seed: Annotated[int, typer.Option(help="Fixes the split, the weights and the order of rows.")] = 0,
+    out: Annotated[Path, typer.Option(help="The model file.")] = Path("model.chainrule"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Train a network on DATA, test it on rows it has not seen, and save it."""
+    say = Printer(as_json)
+    check_writable(out)
+    source = read(data)
+    if not 0 <= seed < 2**32:
+        hint = "Write --seed 0."
+        raise InputError(text("--seed", expected=f"a whole number from 0 to {2**32 - 1}", got=str(seed), hint=hint))
+    chosen, reason = choose_task(source, task)
+    training, test = split(source, test_fraction, seed, chosen)
+    say.line(
+        f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test.X):,} to test on, "
+        f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
+    )
+    g_out, c = _DEFAULTS[chosen]
+    options: dict[str, Any] = {"activation": activation, "output": output or g_out, "cost": cost or c}
+    options |= {"hidden": _hidden(hidden), "initializer": initializer, "dtype": dtype, "seed": seed}
+    pipeline = _pipeline(training, chosen, scale, options)
+    say.line(repr(pipeline.net))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)  # said below, as an error
+        history = train_network(
+            pipeline.net,
+            pipeline.transform(training.X, f"X of {training.name}"),
+            pipeline.encode(training),
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            epochs=epochs,
+            penalty=penalty,
+            validation=validation or None,
+            early_stopping=None if patience is None else EarlyStopping(patience),
+            n_threads=threads,
+            seed=seed,
+            verbose=0 if as_json else 1,
+        )
+    if history.stopped == "divergence":
+        raise ChainruleError(f"{history.message} No model was written.")
+    _say_history(say, history)
+    figures = pipeline.evaluate(test)
+    say.line("on the test rows:")
+    say.figures(figures)
+    pipeline.training.update(
+        {
+            "data": source.name,
+            "fingerprint": source.fingerprint(),
+            "test_fraction": test_fraction,
+            "seed": seed,
+            "rows": len(training.X),
+            "optimizer": optimizer,
+            "stopped": history.stopped,
+            "history": without_nan(history.to_dict()),
+            "test": without_nan(figures),
+        }
+    )
+    pipeline.save(out)
+    say.line(f"saved {out}")
+    say.result({"model": str(out), "task": chosen, "reason": reason, **pipeline.training})
+
+
+def _hidden(given: str) -> list[int]:
+    try:
+        return [int(part) for part in given.split(",") if given.strip()]
+    except ValueError:
+        hint = "Write --hidden 128,64."
+        raise InputError(text("--hidden", expected="whole numbers with commas", got=repr(given), hint=hint)) from None
+
+
+def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str, Any]) -> Pipeline:
+    """Set up network and scalings from the training rows."""
+    labels = training.required_labels()
+    classes = np.unique(labels) if task == "classification" else np.array([])
+    if task == "classification" and len(classes) < 2:
+        hint = "There is nothing to tell apart."
+        raise DataError(text(f"targets of {training.name}", expected="2 classes or more", got=str(classes), hint=hint))
+    columns = labels.reshape(len(labels), -1)
+    n_out = len(classes) if task == "classification" else columns.shape[1]
+    net = Network(
+        [training.X.shape[1], *options["hidden"], n_out],
+        [options["activation"]] * len(options["hidden"]) + [options["output"]],
+        options["cost"],
+        initializer=options["initializer"],
+        dtype=options["dtype"],
+        seed=options["seed"],
+    )
+    inputs = Scaling.fit(training.X) if scale else Scaling.none(training.X.shape[1])
+    # targets are scaled where nothing ties them to their own units: not under exp, logistic or poisson
+    free = net.plan.activation(net.L).range == REALS and net.plan.cost.targets == REALS
+    targets = Scaling.fit(columns) if scale and free and task == "regression" else Scaling.none(n_out)
+    names = training.class_names if len(training.class_names) == len(classes) else ()
+    return Pipeline(net, task, inputs, targets, classes, names, training.feature_names)
+
+
+def _say_history(say: Printer, history: History) -> None:
+    say.line(
+        f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s"
+        + (f", parameters of epoch {history.restored_epoch} restored" if history.restored_epoch else "")
+    )
+    if history.epochs:
+        validation = f", validation cost {history.validation_cost[-1]:.4g}" if history.validation_cost else ""
+        say.line(f"cost {history.cost[0]:.4g} in the first epoch, {history.cost[-1]:.4g} in the last{validation}")

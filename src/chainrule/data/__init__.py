@@ -1,0 +1,1 @@
+"""Data sets: readers, splitting, scaling, and the pipeline from raw columns to predictions."""

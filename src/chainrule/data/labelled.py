@@ -1,0 +1,104 @@
+"""A data set in memory: rows, targets, and what they mean."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError, text
+
+Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class LabelledData:
+    """Rows of features with their targets, as read.
+
+    `X` is (m, n); `labels` is (m,), or (m, k) for k numbers each row, or None where a file has none. `test` is the
+    part that the source itself sets aside, if it does.
+    """
+
+    name: str
+    X: NDArray[Any]
+    labels: NDArray[Any] | None
+    feature_names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    test: LabelledData | None = field(default=None, repr=False)
+
+    def take(self, rows: NDArray[np.intp]) -> LabelledData:
+        """Pick some rows."""
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, X=self.X[rows], labels=labels, test=None)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows and labels, by which `evaluate` knows the data again that a model was trained on."""
+        digest = hashlib.sha256(f"{self.X.shape} {self.X.dtype}".encode())
+        digest.update(np.ascontiguousarray(self.X).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).tobytes())
+        return digest.hexdigest()
+
+    def required_labels(self) -> NDArray[Any]:
+        """Give the labels, or a DataError where there are none."""
+        if self.labels is None:
+            hint = "Store them under the name Y (or y_train, y_test)."
+            raise DataError(text(self.name, expected="targets beside the rows", got="rows only", hint=hint))
+        return self.labels
+
+
+def choose_task(data: LabelledData, requested: str | None) -> tuple[Task, str]:
+    """Tell classification from regression, and say why.
+
+    Text, booleans, and at most 100 different integers that repeat at least twice on average are classes; everything
+    else is numbers to predict. Raises DataError for a task that the labels don't allow.
+    """
+    labels = data.required_labels()
+    if requested == "regression" and labels.dtype.kind not in "fiu":
+        hint = "Use --task classification."
+        raise DataError(text("--task regression", expected="numbers as targets", got=f"{labels.dtype}", hint=hint))
+    if requested == "classification" and labels.ndim != 1:
+        hint = "Give one label per row."
+        raise DataError(text("--task classification", expected="1 column", got=f"shape {labels.shape}", hint=hint))
+    if requested in get_args(Task):
+        return cast(Task, requested), "as requested"
+    if requested is not None:
+        hint = "Leave it out to let the labels decide."
+        raise DataError(text("--task", expected="classification or regression", got=repr(requested), hint=hint))
+    if labels.ndim == 1 and labels.dtype.kind in "USb":
+        return "classification", "the targets are text" if labels.dtype.kind != "b" else "the targets are true or false"
+    if labels.ndim == 1 and labels.dtype.kind in "iu":
+        n_distinct = len(np.unique(labels))
+        if n_distinct <= 100 and 2 * n_distinct <= len(labels):
+            return "classification", f"the targets are {n_distinct} different integers that repeat"
+        return "regression", f"the targets are {n_distinct} different integers"
+    return "regression", f"the targets are numbers of dtype {labels.dtype}"
+
+
+def split(data: LabelledData, fraction: float, seed: int, task: Task) -> tuple[LabelledData, LabelledData]:
+    """Cut into a training and a test part: the source's own, or `fraction` drawn by `seed`, each class alike.
+
+    Classes are drawn in proportion where each has at least two rows. Raises DataError when either part is empty.
+    """
+    if data.test is not None:
+        return replace(data, test=None), data.test
+    from sklearn.model_selection import train_test_split
+
+    if not 0 < fraction < 1:
+        hint = "0.2 keeps a fifth of the rows for the test."
+        raise DataError(text("--test-fraction", expected="a number between 0 and 1", got=f"{fraction:g}", hint=hint))
+    labels, m = data.required_labels(), len(data.X)
+    n_test = int(np.ceil(fraction * m))
+    if n_test >= m:
+        hint = "Use more data."
+        raise DataError(text(data.name, expected="rows for training and test", got=f"{m} in all", hint=hint))
+    stratify = None
+    if task == "classification":
+        counts = np.unique(labels, return_counts=True)[1]
+        if counts.min() >= 2 and len(counts) <= min(n_test, m - n_test):
+            stratify = labels
+    training, test = train_test_split(np.arange(m), test_size=n_test, random_state=seed, stratify=stratify)
+    return data.take(training), data.take(test)

@@ -1,0 +1,1 @@
+"""Plans, networks, and the backends that run them forward and backward."""

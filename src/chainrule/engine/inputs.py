@@ -1,0 +1,177 @@
+"""What users hand over, checked and cast: rows X, targets Y, sample weights. Every message uses the argument's name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.plan import Plan
+from chainrule.errors import InputError, text
+
+ROWS_AT_ONCE = 4096
+"""How many rows are cast, checked or predicted at a time, so that no large input is ever copied whole."""
+
+
+def row_blocks(m: int) -> Iterator[slice]:
+    """Cut m rows into slices of at most ROWS_AT_ONCE."""
+    return (slice(start, min(start + ROWS_AT_ONCE, m)) for start in range(0, m, ROWS_AT_ONCE))
+
+
+def _real_array(name: str, values: Any) -> NDArray[Any]:
+    """See the argument as a numpy array of real numbers, without casting it."""
+    if hasattr(values, "toarray"):
+        hint = f"Give {name}.toarray() if it fits in memory."
+        raise InputError(text(name, expected="a dense array", got=f"the sparse {type(values).__name__}", hint=hint))
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        hint = f"Fill the masked entries, for example with {name}.filled(0)."
+        raise InputError(text(name, expected="an array without a mask", got="masked entries", hint=hint))
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        hint = "Every row needs the same number of entries."
+        raise InputError(text(name, expected="a rectangular array", got="rows of unequal length", hint=hint)) from None
+    if array.dtype.kind not in "fiub":
+        hint = "Turn text into numbers first, categories into columns of 0 and 1."
+        if array.dtype.kind == "c":
+            hint = "Split a complex number into two columns, real and imaginary part."
+        raise InputError(text(name, expected="real numbers", got=f"dtype {array.dtype}", hint=hint))
+    return array
+
+
+def check_rows(X: Any, n_in: int, name: str = "X") -> NDArray[Any]:
+    """See X as (m, n_0) with m ≥ 1, of any real dtype, not cast and not copied. Raises InputError."""
+    array = _real_array(name, X)
+    got = f"shape {array.shape}"
+    if array.ndim != 2:
+        hint = f"One example is {name}.reshape(1, -1)." if array.ndim == 1 else f"Try {name}.reshape(len({name}), -1)."
+        raise InputError(text(name, expected=f"2 dimensions, (m, {n_in})", got=got, hint=hint))
+    if array.shape[1] != n_in:
+        hint = "Give the columns that the network was made for, in the same order."
+        raise InputError(
+            text(name, expected=f"{n_in} columns, one for each of the network's inputs", got=got, hint=hint)
+        )
+    if array.shape[0] == 0:
+        raise InputError(text(name, expected="at least one row", got=got, hint="Check how the rows were selected."))
+    return array
+
+
+def cast(array: NDArray[Any], dtype: str, name: str = "X", first_row: int = 0) -> NDArray[Any]:
+    """Give `array` in the network's dtype, without a copy where it has it already; every number must be finite.
+
+    `first_row` is the row of the user's array at which `array` begins, for the message. Raises InputError.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = np.ascontiguousarray(array, dtype=dtype)
+        if np.isfinite(result.sum()):  # one pass without a temporary; a sum can overflow though each term is finite
+            return result
+    bad = np.argwhere(~np.isfinite(result))
+    if len(bad):
+        index = tuple(int(i) for i in bad[0])
+        got = array[index]
+        at = ", ".join(str(i) for i in (index[0] + first_row, *index[1:]))
+        hint = "Remove or fill such rows first."
+        if np.isfinite(got):
+            hint = f"It is too large for {dtype}; scale it, or make the network with dtype='float64'."
+        raise InputError(text(f"{name}[{at}]", expected="a finite number", got=str(got), hint=hint))
+    return result
+
+
+def check_finite(array: NDArray[Any], dtype: str, name: str) -> None:
+    """Pass over a whole array in blocks of rows: every number must be finite in `dtype`. Raises InputError."""
+    if array.dtype.kind in "ub" or (array.dtype.kind == "i" and array.dtype.itemsize < 16):
+        return  # integers of up to 64 bits are finite in float32 too
+    for rows in row_blocks(len(array)):
+        cast(array[rows], dtype, name, rows.start)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Y as the user gave it, checked: class indices, (m,), or numbers, (m, n_L)."""
+
+    values: NDArray[Any]
+    n_out: int
+    dtype: str
+
+    def rows(self, which: slice | NDArray[np.intp]) -> NDArray[Any]:
+        """Give the targets of some examples as (·, n_L) in the network's dtype; class indices become one-hot rows."""
+        some = self.values[which]
+        if some.ndim == 1:
+            one_hot = np.zeros((len(some), self.n_out), dtype=self.dtype)
+            one_hot[np.arange(len(some)), some] = 1
+            return one_hot
+        return np.ascontiguousarray(some, dtype=self.dtype)
+
+
+def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X") -> Targets:
+    """Read Y: class indices when it is one-dimensional, integer and n_L > 1; a column when n_L = 1; else (m, n_L).
+
+    Raises InputError for another shape, a number that is not finite, a label out of range, or a target outside what
+    the cost takes.
+    """
+    array = _real_array(name, Y)
+    n_out = plan.sizes[-1]
+    got = f"shape {array.shape}"
+    if array.ndim not in (1, 2) or len(array) != m:
+        hint = "Each example needs its target, in the same order."
+        raise InputError(text(name, expected=f"{m} rows, as {rows_of} has", got=got, hint=hint))
+    if array.ndim == 1 and n_out > 1:
+        if array.dtype.kind not in "iub":
+            hint = f"If these are class indices, give {name}.astype(int)."
+            got = f"shape {array.shape} of dtype {array.dtype}"
+            expected = f"class indices (integers) of shape ({m},), or numbers of shape ({m}, {n_out})"
+            raise InputError(text(name, expected=expected, got=got, hint=hint))
+        array = array.astype(np.intp, copy=False)
+        outside = np.flatnonzero((array < 0) | (array >= n_out))
+        if len(outside):
+            at = int(outside[0])
+            hint = f"The network has {n_out} outputs; count classes from 0, or make the last of its sizes larger."
+            raise InputError(
+                text(f"{name}[{at}]", expected=f"a class index 0 to {n_out - 1}", got=str(array[at]), hint=hint)
+            )
+        return Targets(array, n_out, plan.dtype)
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    if array.shape[1] != n_out:
+        hint = "The last of the network's sizes has to be the number of target columns."
+        raise InputError(text(name, expected=f"shape ({m}, {n_out})", got=got, hint=hint))
+    check_finite(array, plan.dtype, name)
+    allowed = plan.cost.targets
+    for extreme in (array.argmin(), array.argmax()):
+        row, column = (int(i) for i in np.unravel_index(extreme, array.shape))
+        value = float(array[row, column])
+        if not allowed.contains(value):
+            where = f"{name}[{row}]" if n_out == 1 else f"{name}[{row}, {column}]"
+            hint = "Scale the targets, or choose another cost."
+            raise InputError(
+                text(where, expected=f"a target in {allowed}, as {plan.cost.name} needs", got=f"{value:g}", hint=hint)
+            )
+    return Targets(array, n_out, plan.dtype)
+
+
+def check_weights(
+    sample_weight: Any, m: int, dtype: str, name: str = "sample_weight", rows_of: str = "X"
+) -> NDArray[Any] | None:
+    """Read sample weights w_i ≥ 0, (m,), not all 0; None stays None. Raises InputError."""
+    if sample_weight is None:
+        return None
+    array = _real_array(name, sample_weight)
+    if array.shape != (m,):
+        hint = "Each example needs one weight."
+        raise InputError(
+            text(name, expected=f"shape ({m},), one for each row of {rows_of}", got=f"shape {array.shape}", hint=hint)
+        )
+    weights = cast(array, dtype, name)
+    if weights.min() < 0:
+        at = int(weights.argmin())
+        raise InputError(
+            text(f"{name}[{at}]", expected="a weight ≥ 0", got=f"{weights[at]:g}", hint="0 leaves an example out.")
+        )
+    if not weights.any():
+        raise InputError(
+            text(name, expected="at least one weight > 0", got="only zeros", hint="None weighs all alike.")
+        )
+    return weights

@@ -1,0 +1,144 @@
+"""The reference backend: forward and backward as the equations write them, in Array API calls only.
+
+This module is the specification that every other backend is held against. Its functions are pure: plan, θ and arrays
+in, arrays out, of whatever library (numpy, torch, JAX, …) the arrays that they are given come from.
+
+Axes: m examples in rows, n_ℓ units of layer ℓ in columns. X is (m, n_0), Y is (m, n_L), `weights` is (m,) or None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chainrule.engine.plan import ByLayer, Plan
+from chainrule.maths.arrays import Array, array_namespace
+
+name = "reference"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the forward pass keeps (E2): `a[0..L]` with a^0 = x, and `z[1..L]`, all (m, n_ℓ)."""
+
+    a: ByLayer[Array]
+    z: ByLayer[Array]
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """∂C/∂θ of the batch (E10): `W[l]`, `b[l]` like the network's own, and `flat`, (|θ|,), of which they are views."""
+
+    W: ByLayer[Array]
+    b: ByLayer[Array]
+    flat: Array
+
+
+@dataclass(frozen=True)
+class Backward(Gradient):
+    """All that the backward pass gives.
+
+    `cost` is C (E4), `delta[l]` is ∂C_i/∂z^ℓ (E5, E6), (m, n_ℓ), `x` is ∂C_i/∂x (E9), (m, n_0), both per example,
+    neither averaged nor weighted; `W`, `b` and `flat` are reduced over the batch (E7, E8, E10).
+    """
+
+    cost: Array
+    delta: ByLayer[Array]
+    x: Array
+
+
+def forward(plan: Plan, parameters: Array, X: Array) -> Run:
+    """(E1), (E2): z^ℓ and a^ℓ for ℓ = 1..L, all kept."""
+    W, b = plan.split(parameters)
+    a, z = {0: X}, {}
+    for l in plan.layers:
+        z[l] = a[l - 1] @ W[l]  # (E1) Z^ℓ = A^{ℓ−1}𝒲^ℓ
+        if l in b:
+            z[l] = z[l] + b[l]  # ...  + b^ℓ
+        a[l] = plan.activation(l).value(z[l])  # (E2) a^ℓ = g_ℓ(z^ℓ)
+    return Run(ByLayer("a", a), ByLayer("z", z, "The input is an activation, never a weighted input: see a[0]."))
+
+
+def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array | None = None) -> Backward:
+    """(E5) to (E10) from what `forward` kept."""
+    W, _ = plan.split(parameters)
+    delta = deltas(plan, W, run, Y)
+    x = delta[1] @ W[1].T  # (E9) with ℓ = 1; the input has no g, so no g' is multiplied in
+    dW, db, flat = _reduced(plan, run, delta, weights)
+    cost = batch_cost(plan, example_costs(plan, run, Y), weights)
+    return Backward(dW, db, flat, cost, delta, x)
+
+
+def deltas(plan: Plan, W: ByLayer[Array], run: Run, Y: Array) -> ByLayer[Array]:
+    """δ^L by (E5) or (E5′), then δ^ℓ by (E6) for ℓ = L−1..1."""
+    L = plan.L
+    delta = {L: output_delta(plan, run, Y)}
+    for l in range(L - 1, 0, -1):
+        da = delta[l + 1] @ W[l + 1].T  # (E9) ∂C_i/∂a^ℓ = Δ^{ℓ+1}𝒲^{ℓ+1}ᵀ
+        delta[l] = plan.activation(l).vjp(run.z[l], da)  # (E6) Δ^ℓ = ∂C_i/∂a^ℓ ⊙ g_ℓ'(Z^ℓ)
+    return ByLayer("delta", {l: delta[l] for l in plan.layers}, "The input has no δ; its gradient is x.")
+
+
+def output_delta(plan: Plan, run: Run, Y: Array) -> Array:
+    """δ^L, (m, n_L): from a and y for a matched pair (E5′), else ∂C_i/∂a^L through g_L (E5, E5′)."""
+    A, Z = run.a[plan.L], run.z[plan.L]
+    if plan.matched is not None:
+        return plan.matched.delta(A, Y)
+    return plan.activation(plan.L).vjp(Z, plan.cost.derivative(A, Y))
+
+
+def example_costs(plan: Plan, run: Run, Y: Array) -> Array:
+    """C_i (E3), (m,): from z for a matched pair, else from a."""
+    if plan.matched is not None:
+        return plan.matched.example_costs(run.z[plan.L], Y)
+    return plan.cost.value(run.a[plan.L], Y)
+
+
+def batch_cost(plan: Plan, costs: Array, weights: Array | None = None) -> Array:
+    """C = Σ w_i C_i/Σ w_i under the mean, Σ w_i C_i under the sum; w_i = 1 without weights (E4). A 0-d array."""
+    xp = array_namespace(costs)
+    return xp.sum(_coefficients(plan, costs.shape[0], weights) * costs)
+
+
+def _coefficients(plan: Plan, m: int, weights: Array | None) -> Array | float:
+    """w_i/Σw under the mean, w_i under the sum: what each example counts in (E4), (E7), (E8)."""
+    if weights is None:
+        return 1 / m if plan.reduction == "mean" else 1.0
+    return weights / array_namespace(weights).sum(weights) if plan.reduction == "mean" else weights
+
+
+def _reduced(
+    plan: Plan, run: Run, delta: ByLayer[Array], weights: Array | None
+) -> tuple[ByLayer[Array], ByLayer[Array], Array]:
+    """(E7), (E8), (E10) from every δ^ℓ."""
+    xp = array_namespace(delta[1])
+    c = _coefficients(plan, delta[1].shape[0], weights)
+    if weights is not None:
+        c = xp.reshape(c, (-1, 1))
+    dW, db = {}, {}
+    for l in plan.layers:
+        counted = c * delta[l]
+        dW[l] = run.a[l - 1].T @ counted  # (E7) ∂C/∂𝒲^ℓ = (1/m) A^{ℓ−1}ᵀ Δ^ℓ
+        if plan.bias[l - 1]:
+            db[l] = xp.sum(counted, axis=0)  # (E8) ∂C/∂b^ℓ: the mean of Δ^ℓ over examples
+    flat = plan.join(dW, db)  # (E10)
+    return *plan.split(flat), flat
+
+
+def predict(plan: Plan, parameters: Array, X: Array) -> Array:
+    """a^L, (m, n_L), keeping nothing on the way."""
+    W, b = plan.split(parameters)
+    a = X
+    for l in plan.layers:
+        z = a @ W[l]
+        a = plan.activation(l).value(z + b[l] if l in b else z)
+    return a
+
+
+def value_and_gradient(
+    plan: Plan, parameters: Array, X: Array, Y: Array, weights: Array | None = None
+) -> tuple[Array, Gradient]:
+    """C (E4) and ∇C (E10) of a batch: `backward` without (E9)'s last step into the input."""
+    W, _ = plan.split(parameters)
+    run = forward(plan, parameters, X)
+    cost = batch_cost(plan, example_costs(plan, run, Y), weights)
+    return cost, Gradient(*_reduced(plan, run, deltas(plan, W, run, Y), weights))

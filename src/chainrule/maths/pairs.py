@@ -1,0 +1,95 @@
+"""Output activation and cost together: which fit, and which are matched, computed from z without (E5)'s quotients.
+
+A pair is matched where (E5) or (E5′) simplifies: the derivative of the cost cancels that of the activation. Only the
+pairs of `MATCHED` are; every other goes through the cost's derivative and the activation's vjp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chainrule.errors import PairError, text
+from chainrule.maths.activations import AnyActivation, relu
+from chainrule.maths.arrays import Array, array_namespace
+from chainrule.maths.costs import Cost, over_outputs
+
+
+@dataclass(frozen=True)
+class MatchedPair:
+    """C_i from z, and δ^L from a, for a pair whose quotients cancel. z, a, y are (m, n); C_i is (m,), δ (m, n)."""
+
+    example_costs: Callable[[Array, Array], Array]
+    delta: Callable[[Array, Array], Array]
+    equation: str
+
+
+def difference(a: Array, y: Array) -> Array:
+    """δ^L_j = a_j − y_j (E5′)."""
+    return a - y
+
+
+def logistic_binary_cross_entropy(z: Array, y: Array) -> Array:
+    """C_i = Σ_j [max(z_j, 0) − y_j z_j + ln(1 + e^(−|z_j|))]: finite and exact for any z."""
+    xp = array_namespace(z)
+    return over_outputs((relu(z) - y * z) + xp.log1p(xp.exp(-xp.abs(z))))
+
+
+def softmax_cross_entropy(z: Array, y: Array) -> Array:
+    """C_i = Σ_j y_j (max z − z_j + ln(1 + r)), r = Σ e^(z_o − max z) without the first largest o.
+
+    Leaving out that term, which is 1, keeps the digits of ln(1 + r) where the network is right and sure.
+    """
+    xp = array_namespace(z)
+    top = xp.max(z, axis=-1, keepdims=True)
+    powers = xp.exp(z - top)
+    is_first_top = xp.arange(z.shape[-1], device=getattr(z, "device", None)) == xp.argmax(z, axis=-1, keepdims=True)
+    rest = xp.sum(xp.where(is_first_top, xp.zeros_like(powers), powers), axis=-1, keepdims=True)
+    return over_outputs(y * ((top - z) + xp.log1p(rest)))
+
+
+def softmax_cross_entropy_delta(a: Array, y: Array) -> Array:
+    """δ^L_j = a_j Σ_o y_o − y_j (E5′), which is a_j − y_j when the targets sum to 1."""
+    return a * array_namespace(y).sum(y, axis=-1, keepdims=True) - y
+
+
+def exp_poisson(z: Array, y: Array) -> Array:
+    """C_i = Σ_j (e^(z_j) − y_j z_j)."""
+    return over_outputs(array_namespace(z).exp(z) - y * z)
+
+
+MATCHED: dict[tuple[str, str], MatchedPair] = {
+    ("logistic", "binary_cross_entropy"): MatchedPair(logistic_binary_cross_entropy, difference, "δ_j = a_j − y_j"),
+    ("softmax", "cross_entropy"): MatchedPair(
+        softmax_cross_entropy, softmax_cross_entropy_delta, "δ_j = a_j Σ_o y_o − y_j"
+    ),
+    ("exp", "poisson"): MatchedPair(exp_poisson, difference, "δ_j = a_j − y_j"),
+}
+
+
+def check_pair(g: AnyActivation, cost: Cost, n_out: int) -> None:
+    """Refuse an output activation whose values can leave the cost's domain, and name the one that matches.
+
+    Raises PairError.
+    """
+    if g.name == "softmax" and n_out == 1:
+        raise PairError(
+            text(
+                "output activation softmax",
+                expected="at least 2 outputs",
+                got="1, whose softmax is always 1",
+                hint="Use logistic with binary_cross_entropy for two classes in one output.",
+            )
+        )
+    if g.range.within(cost.domain):
+        return
+    matching = [activation for activation, name in MATCHED if name == cost.name]
+    hint = f"Use activation {' or '.join(matching)} for the last layer" if matching else "Use another output activation"
+    raise PairError(
+        text(
+            f"output activation {g.name} does not fit cost {cost.name}",
+            expected=f"outputs in {cost.domain}",
+            got=f"outputs in {g.range}",
+            hint=f"{hint}, or another cost, such as squared_error.",
+        )
+    )

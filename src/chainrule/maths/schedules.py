@@ -1,0 +1,250 @@
+"""Learning rate schedules η(t) (E22 to E28): pure functions of t, the epochs done so far, fractions included.
+
+`rate(t)` is asked before each update with t = (updates done)/(updates an epoch), so a schedule means the same for any
+batch size. Every setting is checked when the schedule is made; a rate is always a finite number > 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.errors import InputError, text
+
+
+class Schedule(Protocol):
+    """What training asks of a schedule."""
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs, t ≥ 0."""
+
+
+def _positive(schedule: str, **settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 < value < math.inf:
+            hint = f"Give {name} a positive number."
+            raise InputError(text(f"{schedule}: {name}", expected="a finite number > 0", got=repr(value), hint=hint))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """η(t) = η₀ (E22)."""
+
+    initial: float
+
+    def __post_init__(self) -> None:
+        _positive("Constant", initial=self.initial)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        return self.initial
+
+
+@dataclass(frozen=True)
+class Step:
+    """η(t) = η₀ γ^⌊t/T⌋ (E23): γ times the rate every T = `every` epochs.
+
+    >>> Step(0.1, every=10, factor=0.5).rate(20)
+    0.025
+    """
+
+    initial: float
+    every: float = 10
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _positive("Step", initial=self.initial, every=self.every, factor=self.factor)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        return float(self.initial * self.factor ** math.floor(t / self.every))
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """η(t) = η₀ γ^t (E24): γ = `factor` times the rate each epoch, smoothly."""
+
+    initial: float
+    factor: float = 0.95
+
+    def __post_init__(self) -> None:
+        _positive("Exponential", initial=self.initial, factor=self.factor)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        return float(self.initial * self.factor**t)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """η(t) = η₁ + (η₀ − η₁)(1 + cos(π min(t, T)/T))/2 (E25), from η₀ to η₁ = `final` in T = `epochs` (SGDR, 2017).
+
+    >>> Cosine(0.1, epochs=10, final=0.02).rate(5)
+    0.06
+    """
+
+    initial: float
+    epochs: float
+    final: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _positive("Cosine", initial=self.initial, epochs=self.epochs, final=self.final)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        share = min(t, self.epochs) / self.epochs
+        return self.final + (self.initial - self.final) * (1 + math.cos(math.pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class InverseScaling:
+    """η(t) = η₀/(1 + t)^p (E26), p = `power`."""
+
+    initial: float
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        _positive("InverseScaling", initial=self.initial, power=self.power)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        return float(self.initial / (1 + t) ** self.power)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """η(t) = η_then(0) · (s + (1 − s) t/T) for t < T, and η_then(t − T) after (E27); s = `start`, T = `epochs`.
+
+    >>> WarmUp(Constant(0.1), epochs=2, start=0.5).rate(2)
+    0.1
+    """
+
+    then: Schedule
+    epochs: float = 1.0
+    start: float = 0.01
+
+    def __post_init__(self) -> None:
+        _positive("WarmUp", epochs=self.epochs, start=self.start)
+
+    def rate(self, t: float) -> float:
+        """Give η after t epochs."""
+        if t >= self.epochs:
+            return self.then.rate(t - self.epochs)
+        return self.then.rate(0.0) * (self.start + (1 - self.start) * t / self.epochs)
+
+
+class AdaptiveState(NamedTuple):
+    """η, the least cost so far, and for how many epochs there has been none better."""
+
+    rate: float
+    least: float
+    waited: int
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Adaptive step size (E28): η ← γη when `patience` epochs in a row failed to lower the cost by `tolerance`.
+
+    The cost is the validation cost when there is one, the training cost otherwise. Training ends when η would fall
+    below `least_rate`. `after_epoch` maps a state and a cost to the next state.
+    """
+
+    initial: float
+    factor: float = 0.2
+    patience: int = 2
+    tolerance: float = 1e-4
+    least_rate: float = 1e-6
+
+    def __post_init__(self) -> None:
+        _positive("Adaptive", initial=self.initial, patience=self.patience, least_rate=self.least_rate)
+        if not 0 < self.factor < 1:
+            hint = "The rate has to shrink."
+            raise InputError(text("Adaptive: factor", expected="0 < factor < 1", got=repr(self.factor), hint=hint))
+        if not 0 <= self.tolerance < math.inf:
+            hint = "0 asks for any improvement at all."
+            got = repr(self.tolerance)
+            raise InputError(text("Adaptive: tolerance", expected="a finite number ≥ 0", got=got, hint=hint))
+
+    def start(self) -> AdaptiveState:
+        """Make the state before the first epoch."""
+        return AdaptiveState(self.initial, math.inf, 0)
+
+    def rate(self, state: AdaptiveState, t: float) -> float:
+        """Give η of the state, whatever t is."""
+        return state.rate
+
+    def ended(self, state: AdaptiveState) -> bool:
+        """Say whether η has fallen below `least_rate`."""
+        return state.rate < self.least_rate
+
+    def after_epoch(self, state: AdaptiveState, cost: float) -> AdaptiveState:
+        """Take an epoch's cost into account.
+
+        >>> a = Adaptive(0.1, factor=0.5, patience=1)
+        >>> a.after_epoch(a.after_epoch(a.start(), 3.0), 3.0).rate
+        0.05
+        """
+        waited = 0 if cost < state.least - self.tolerance else state.waited + 1
+        least = min(state.least, cost)
+        if waited >= self.patience:
+            return AdaptiveState(state.rate * self.factor, least, 0)
+        return AdaptiveState(state.rate, least, waited)
+
+
+class RatePolicy(Protocol):
+    """What the mini-batch loop asks: a rate that may depend on time and on the costs so far."""
+
+    def start(self) -> Any:
+        """Make the state before the first epoch."""
+
+    def rate(self, state: Any, t: float) -> float:
+        """Give η after t epochs."""
+
+    def after_epoch(self, state: Any, cost: float) -> Any:
+        """Take an epoch's cost into account."""
+
+    def ended(self, state: Any) -> bool:
+        """Say whether there is no use in going on."""
+
+
+@dataclass(frozen=True)
+class ByTime:
+    """A schedule as a rate policy that no cost changes."""
+
+    schedule: Schedule
+
+    def start(self) -> None:
+        """Nothing to remember."""
+
+    def rate(self, state: None, t: float) -> float:
+        """Give η after t epochs."""
+        return self.schedule.rate(t)
+
+    def after_epoch(self, state: None, cost: float) -> None:
+        """Nothing to learn from a cost."""
+
+    def ended(self, state: None) -> bool:
+        """Never."""
+        return False
+
+
+def rate_policy(spec: float | Schedule | Adaptive) -> RatePolicy:
+    """Read `learning_rate`: a number, a schedule, or Adaptive. Raises InputError for anything else.
+
+    >>> rate_policy(0.1)
+    ByTime(schedule=Constant(initial=0.1))
+    """
+    if isinstance(spec, Adaptive):
+        return spec
+    if isinstance(spec, int | float | np.floating) and not isinstance(spec, bool):
+        if not 0 < spec < math.inf:
+            hint = "Usual values lie between 1e-4 and 1."
+            raise InputError(text("learning_rate", expected="a finite number > 0", got=repr(spec), hint=hint))
+        return ByTime(Constant(float(spec)))
+    if isinstance(spec, type | bool) or not hasattr(spec, "rate"):
+        hint = "Write 1e-3, or cr.schedules.Cosine(1e-3, epochs=20)."
+        raise InputError(text("learning_rate", expected="a number > 0 or a schedule", got=repr(spec), hint=hint))
+    return ByTime(spec)

@@ -1,0 +1,253 @@
+"""Update rules: pure functions (state, θ, gradient, η) -> (state, θ), on flat vectors (E16 to E21).
+
+A rule is a frozen dataclass of its settings; what it remembers from step to step is a state, a named tuple of arrays
+and a count, made by `initial(θ, decayed)`. `decayed` is a vector like θ, 1 at the weights and 0 at the biases, which
+only rules that decay weights keep. Every vector is (|θ|,) and of θ's dtype; η is a float.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from chainrule.errors import InputError, text, unknown_name
+from chainrule.maths.arrays import Array, array_namespace
+
+
+class UpdateRule(Protocol):
+    """What the mini-batch loop asks of an update rule."""
+
+    name: ClassVar[str]
+
+    def initial(self, parameters: Array, decayed: Array) -> Any:
+        """Make the state before the first step."""
+
+    def update(self, state: Any, parameters: Array, gradient: Array, rate: float) -> tuple[Any, Array]:
+        """Take one step from `parameters`; nothing that is passed in is changed."""
+
+
+class Stateless(NamedTuple):
+    """The state of a rule that remembers nothing."""
+
+
+class Velocity(NamedTuple):
+    """v, the velocity of momentum and nesterov."""
+
+    velocity: Array
+
+
+class MeanSquare(NamedTuple):
+    """s, the running mean of squares of rmsprop."""
+
+    mean_square: Array
+
+
+class Moments(NamedTuple):
+    """t, the number of steps taken, and Adam's running means of the gradient and of its square."""
+
+    step: int
+    first: Array
+    second: Array
+
+
+class DecayedMoments(NamedTuple):
+    """Adam's moments, and the mask of what AdamW decays."""
+
+    moments: Moments
+    decayed: Array
+
+
+def _zeros(parameters: Array) -> Array:
+    return array_namespace(parameters).zeros_like(parameters)
+
+
+def _require_fraction(rule: str, **settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 <= value < 1:
+            raise InputError(
+                text(f"{rule}: {name}", expected=f"0 ≤ {name} < 1", got=repr(value), hint="Usual values are 0.9 to 1.")
+            )
+
+
+def _require_positive(rule: str, **settings: float) -> None:
+    for name, value in settings.items():
+        if not 0 < value < float("inf"):
+            raise InputError(
+                text(f"{rule}: {name}", expected=f"{name} > 0", got=repr(value), hint="The usual value is 1e-8.")
+            )
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Gradient descent (E16): θ ← θ − η ∇C (002's summary, 001)."""
+
+    name: ClassVar[str] = "sgd"
+
+    def initial(self, parameters: Array, decayed: Array) -> Stateless:
+        """Nothing to remember."""
+        return Stateless()
+
+    def update(self, state: Stateless, parameters: Array, gradient: Array, rate: float) -> tuple[Stateless, Array]:
+        """Take one step."""
+        return state, parameters - rate * gradient
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """Momentum (E17): v ← μv − η ∇C, θ ← θ + v (Polyak 1964), with 0 ≤ μ < 1."""
+
+    momentum: float = 0.9
+    name: ClassVar[str] = "momentum"
+
+    def __post_init__(self) -> None:
+        _require_fraction("Momentum", momentum=self.momentum)
+
+    def initial(self, parameters: Array, decayed: Array) -> Velocity:
+        """v = 0."""
+        return Velocity(_zeros(parameters))
+
+    def update(self, state: Velocity, parameters: Array, gradient: Array, rate: float) -> tuple[Velocity, Array]:
+        """Take one step."""
+        velocity = self.momentum * state.velocity - rate * gradient
+        return Velocity(velocity), parameters + velocity
+
+
+@dataclass(frozen=True)
+class Nesterov:
+    """Nesterov's momentum (E18): v ← μv − η ∇C, θ ← θ + μv − η ∇C (Sutskever et al. 2013), with 0 ≤ μ < 1."""
+
+    momentum: float = 0.9
+    name: ClassVar[str] = "nesterov"
+
+    def __post_init__(self) -> None:
+        _require_fraction("Nesterov", momentum=self.momentum)
+
+    def initial(self, parameters: Array, decayed: Array) -> Velocity:
+        """v = 0."""
+        return Velocity(_zeros(parameters))
+
+    def update(self, state: Velocity, parameters: Array, gradient: Array, rate: float) -> tuple[Velocity, Array]:
+        """Take one step."""
+        descent = rate * gradient
+        velocity = self.momentum * state.velocity - descent
+        return Velocity(velocity), parameters + (self.momentum * velocity - descent)
+
+
+@dataclass(frozen=True)
+class RMSProp:
+    """RMSProp (E19): s ← ρs + (1 − ρ)(∇C)², θ ← θ − η ∇C/(√s + ε) (Hinton 2012), with 0 ≤ ρ < 1, ε > 0."""
+
+    decay: float = 0.99
+    epsilon: float = 1e-8
+    name: ClassVar[str] = "rmsprop"
+
+    def __post_init__(self) -> None:
+        _require_fraction("RMSProp", decay=self.decay)
+        _require_positive("RMSProp", epsilon=self.epsilon)
+
+    def initial(self, parameters: Array, decayed: Array) -> MeanSquare:
+        """s = 0."""
+        return MeanSquare(_zeros(parameters))
+
+    def update(self, state: MeanSquare, parameters: Array, gradient: Array, rate: float) -> tuple[MeanSquare, Array]:
+        """Take one step."""
+        mean_square = self.decay * state.mean_square + (1 - self.decay) * (gradient * gradient)
+        root = array_namespace(mean_square).sqrt(mean_square)
+        return MeanSquare(mean_square), parameters - rate * gradient / (root + self.epsilon)
+
+
+def _adam_step(
+    state: Moments, parameters: Array, gradient: Array, rate: float, beta1: float, beta2: float, epsilon: float
+) -> tuple[Moments, Array]:
+    """Adam's step (E20), also AdamW's after its decay."""
+    step = state.step + 1
+    first = beta1 * state.first + (1 - beta1) * gradient
+    second = beta2 * state.second + (1 - beta2) * (gradient * gradient)
+    # m̂/(√v̂ + ε) with both corrections taken out of the vectors: the same numbers in two passes less
+    root = (1 - beta2**step) ** 0.5
+    rate_now = rate * root / (1 - beta1**step)
+    denominator = array_namespace(second).sqrt(second) + root * epsilon
+    return Moments(step, first, second), parameters - rate_now * first / denominator
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (E20), Kingma and Ba 2015, algorithm 1, with 0 ≤ β₁, β₂ < 1 and ε > 0.
+
+    t ← t + 1, m ← β₁m + (1 − β₁)∇C, v ← β₂v + (1 − β₂)(∇C)², θ ← θ − η m̂/(√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    name: ClassVar[str] = "adam"
+
+    def __post_init__(self) -> None:
+        _require_fraction("Adam", beta1=self.beta1, beta2=self.beta2)
+        _require_positive("Adam", epsilon=self.epsilon)
+
+    def initial(self, parameters: Array, decayed: Array) -> Moments:
+        """t = 0, m = v = 0."""
+        return Moments(0, _zeros(parameters), _zeros(parameters))
+
+    def update(self, state: Moments, parameters: Array, gradient: Array, rate: float) -> tuple[Moments, Array]:
+        """Take one step."""
+        return _adam_step(state, parameters, gradient, rate, self.beta1, self.beta2, self.epsilon)
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """AdamW (E21): θ ← θ − ηλ θ at the weights, not at the biases, then Adam's step (Loshchilov and Hutter 2019)."""
+
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    name: ClassVar[str] = "adamw"
+
+    def __post_init__(self) -> None:
+        _require_fraction("AdamW", beta1=self.beta1, beta2=self.beta2)
+        _require_positive("AdamW", epsilon=self.epsilon)
+        if not 0 <= self.weight_decay < float("inf"):
+            hint = "0 is Adam without decay."
+            got = repr(self.weight_decay)
+            raise InputError(text("AdamW: weight_decay", expected="a finite number ≥ 0", got=got, hint=hint))
+
+    def initial(self, parameters: Array, decayed: Array) -> DecayedMoments:
+        """t = 0, m = v = 0, and where the weights are."""
+        return DecayedMoments(Moments(0, _zeros(parameters), _zeros(parameters)), decayed)
+
+    def update(
+        self, state: DecayedMoments, parameters: Array, gradient: Array, rate: float
+    ) -> tuple[DecayedMoments, Array]:
+        """Take one step."""
+        shrunk = parameters - (rate * self.weight_decay) * (state.decayed * parameters)
+        moments, parameters = _adam_step(state.moments, shrunk, gradient, rate, self.beta1, self.beta2, self.epsilon)
+        return DecayedMoments(moments, state.decayed), parameters
+
+
+RULES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW)}
+
+
+def update_rule(spec: str | UpdateRule, *, also: tuple[str, ...] = ()) -> UpdateRule:
+    """Find an update rule by name, with its usual settings, or pass the user's own through.
+
+    `also` are names that the caller knows besides, for the message. Raises InputError for an unknown name.
+
+    >>> update_rule("adam")
+    Adam(beta1=0.9, beta2=0.999, epsilon=1e-08)
+    """
+    if isinstance(spec, str):
+        if spec not in RULES:
+            raise unknown_name("optimizer", spec, [*RULES, *also])
+        return RULES[spec]()
+    if isinstance(spec, type) or not (hasattr(spec, "initial") and hasattr(spec, "update")):
+        raise InputError(
+            text(
+                "optimizer",
+                expected=f"a name ({', '.join([*RULES, *also])}) or an object with initial() and update()",
+                got=repr(spec),
+                hint='Write "adam", or cr.Adam(beta1=0.95) for other settings.',
+            )
+        )
+    return spec

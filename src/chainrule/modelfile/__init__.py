@@ -1,0 +1,1 @@
+"""Model files: safetensors whose metadata holds one JSON header. Data only, never code."""

@@ -1,0 +1,1 @@
+"""Training: the mini-batch loop, L-BFGS, early stopping, and the history of a run."""

@@ -1,0 +1,74 @@
+"""Cutting a data set into mini-batches, cast one by one (E15)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.inputs import Targets, row_blocks
+from chainrule.engine.network import Network
+
+Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Checked examples: rows of X, never copied whole, their targets and weights; `rows` picks some of them, (m,)."""
+
+    X: NDArray[Any]
+    targets: Targets
+    weights: NDArray[Any] | None
+    rows: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, which: slice | NDArray[np.intp]) -> Batch:
+        """Gather some of the examples in the network's dtype."""
+        rows = self.rows[which]
+        X = np.ascontiguousarray(self.X[rows], dtype=self.targets.dtype)
+        return X, self.targets.rows(rows), None if self.weights is None else self.weights[rows]
+
+    def batches(self, size: int, rng: np.random.Generator | None) -> Iterator[Batch]:
+        """Every example once, `size` at a time, shuffled by `rng`, in order without one; the last batch may be shorter.
+
+        A batch whose weights are all 0 says nothing, and is left out.
+        """
+        order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
+        for start in range(0, len(self), size):
+            batch = self.take(order[start : start + size])
+            if batch[2] is None or batch[2].any():
+                yield batch
+
+    def cost(self, net: Network, parameters: NDArray[Any]) -> float:
+        """C of all examples (E4), in blocks of rows."""
+        plan, backend = net.plan, net._backend
+        costs = np.empty(len(self), dtype=plan.dtype)
+        for rows in row_blocks(len(self)):
+            X, Y, _ = self.take(rows)
+            costs[rows] = backend.example_costs(plan, backend.forward(plan, parameters, X), Y)
+        weights = None if self.weights is None else self.weights[self.rows]
+        return float(backend.batch_cost(plan, costs, weights))
+
+    def value_and_gradient(self, net: Network, parameters: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
+        """C and ∇C of all examples (E4, E10), summed in float64 over blocks of rows."""
+        plan = net.plan
+        cost, gradient = 0.0, np.zeros(plan.n_parameters)
+        total = self._mass(slice(None))
+        for rows in row_blocks(len(self)):
+            X, Y, weights = self.take(rows)
+            if weights is not None and not weights.any():
+                continue
+            block_cost, block_gradient = net._backend.value_and_gradient(plan, parameters, X, Y, weights)
+            share = self._mass(rows) / total if plan.reduction == "mean" else 1.0
+            cost += share * float(block_cost)
+            gradient += share * block_gradient.flat
+        return cost, gradient
+
+    def _mass(self, which: slice) -> float:
+        rows = self.rows[which]
+        return float(len(rows)) if self.weights is None else float(self.weights[rows].sum(dtype=np.float64))

@@ -1,0 +1,95 @@
+"""What runs at the end of every epoch: early stopping, and the user's own functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.network import Network
+from chainrule.errors import InputError, text
+
+if TYPE_CHECKING:
+    from chainrule.training.history import History
+
+Callback: TypeAlias = "Callable[[Network, History], bool | None]"
+"""Called after every epoch, when `net` has the epoch's parameters and `history` its figures; True ends training."""
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """End training when the monitored cost hasn't improved for some epochs, and give the best parameters back.
+
+    Parameters
+    ----------
+    patience : int or None
+        How many epochs in a row may pass without improvement, at least 1. None never ends training early, and
+        still restores.
+    tolerance : float
+        What counts as an improvement: a cost below the best by more than this. ≥ 0.
+    restore_best : bool
+        Whether the network ends with the parameters of the epoch whose monitored cost was the least.
+
+    The monitored cost is the validation cost; without a validation set it is the training cost.
+    """
+
+    patience: int | None = 10
+    tolerance: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and (isinstance(self.patience, bool) or not self.patience >= 1):
+            hint = "None never stops early."
+            raise InputError(
+                text(
+                    "EarlyStopping: patience", expected="a whole number ≥ 1 or None", got=repr(self.patience), hint=hint
+                )
+            )
+        if not 0 <= self.tolerance < math.inf:
+            hint = "0 counts any improvement."
+            got = repr(self.tolerance)
+            raise InputError(text("EarlyStopping: tolerance", expected="a finite number ≥ 0", got=got, hint=hint))
+
+
+def early_stopping(spec: bool | int | EarlyStopping | None) -> EarlyStopping | None:
+    """Read `early_stopping`: None or False, True, a patience, or an EarlyStopping. Raises InputError otherwise."""
+    if spec is None or spec is False:
+        return None
+    if spec is True:
+        return EarlyStopping()
+    if isinstance(spec, EarlyStopping):
+        return spec
+    if isinstance(spec, int):
+        return EarlyStopping(patience=spec)
+    hint = "Write early_stopping=10, or cr.EarlyStopping(patience=10, tolerance=1e-4)."
+    raise InputError(
+        text("early_stopping", expected="True, a patience, or cr.EarlyStopping", got=repr(spec), hint=hint)
+    )
+
+
+class BestParameters:
+    """Keeps the parameters of the best epoch so far, and counts how long there has been no better one."""
+
+    def __init__(self, rule: EarlyStopping) -> None:
+        self._rule = rule
+        self._least = math.inf  # of all epochs: whose parameters are kept
+        self._reference = math.inf  # what the next improvement has to beat by the tolerance
+        self._waited = 0
+        self.epoch: int | None = None
+        self.parameters: NDArray[Any] | None = None
+
+    def after_epoch(self, epoch: int, cost: float, parameters: NDArray[Any]) -> bool:
+        """Take an epoch's monitored cost into account; True means that patience is at its end."""
+        if cost < self._least:
+            self._least, self.epoch = cost, epoch
+            if self._rule.restore_best:
+                self.parameters = np.array(parameters)
+        if cost < self._reference - self._rule.tolerance:
+            self._reference, self._waited = cost, 0
+        else:
+            self._waited += 1
+        return self._rule.patience is not None and self._waited >= self._rule.patience

@@ -1,0 +1,56 @@
+"""Where the first number that isn't finite comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.network import Network
+from chainrule.training.batches import Batch
+
+
+class DivergenceError(Exception):
+    """Raised inside training only: a cost, gradient or parameter is not finite. Its text names layer and equation."""
+
+
+def norm(vector: NDArray[Any]) -> float:
+    """‖v‖₂; in float64 where a square would overflow float32."""
+    squared = float(vector @ vector)
+    if np.isfinite(squared):
+        return float(squared**0.5)
+    return float(np.linalg.norm(vector.astype(np.float64)))
+
+
+def culprit(net: Network, parameters: NDArray[Any], batch: Batch | None = None) -> str:
+    """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and this batch."""
+    with np.errstate(all="ignore"):
+        for what, values in _in_order(net, parameters, batch):
+            finite = np.isfinite(values)
+            if not finite.all():
+                return f"{what} holds {values[~finite][0]}"
+    return "the step is not finite"
+
+
+def _in_order(net: Network, parameters: NDArray[Any], batch: Batch | None) -> Iterator[tuple[str, NDArray[Any]]]:
+    plan, backend = net.plan, net._backend
+    W, b = plan.split(parameters)
+    for layer in plan.layers:
+        yield f"W of layer {layer} (E16)", W[layer]
+        if layer in b:
+            yield f"b of layer {layer} (E16)", b[layer]
+    if batch is None:
+        return
+    X, Y, weights = batch
+    run = backend.forward(plan, parameters, X)
+    for layer in plan.layers:
+        yield f"z of layer {layer} (E1)", run.z[layer]
+        yield f"a of layer {layer} (E2)", run.a[layer]
+    yield f"the cost {plan.cost.name} of layer {plan.L}'s output (E3)", backend.example_costs(plan, run, Y)
+    back = backend.backward(plan, parameters, run, Y, weights)
+    for layer in reversed(plan.layers):
+        yield f"delta of layer {layer} ({'E5' if layer == plan.L else 'E6'})", back.delta[layer]
+    for layer in reversed(plan.layers):
+        yield f"the gradient in W of layer {layer} (E7)", back.W[layer]

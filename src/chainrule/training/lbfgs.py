@@ -1,0 +1,111 @@
+"""L-BFGS (E30): SciPy's L-BFGS-B without bounds, on the whole set and the flat θ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.network import Network
+from chainrule.errors import InputError, text
+from chainrule.maths.penalties import l2, l2_gradient
+from chainrule.training.batches import DataSet
+from chainrule.training.divergence import DivergenceError, culprit
+from chainrule.training.history import Reason
+from chainrule.training.minibatch import Progressed
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS (E30), Liu and Nocedal 1989, one iteration for each epoch, on the whole set.
+
+    Parameters
+    ----------
+    memory : int
+        How many pairs of steps and gradient changes stand for the curvature, at least 1.
+    gradient_tolerance : float
+        Converged when no entry of ∇C + λW is larger in magnitude. ≥ 0.
+    cost_tolerance : float
+        Converged when an iteration lowers C + penalty by less than this share of max(|C|, 1). ≥ 0.
+    """
+
+    memory: int = 10
+    gradient_tolerance: float = 1e-6
+    cost_tolerance: float = 1e-12
+    name: ClassVar[str] = "lbfgs"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.memory, bool) or not self.memory >= 1:
+            hint = "Usual values are 5 to 20."
+            raise InputError(text("LBFGS: memory", expected="a whole number ≥ 1", got=repr(self.memory), hint=hint))
+        for name in ("gradient_tolerance", "cost_tolerance"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                hint = "0 never counts as converged."
+                raise InputError(text(f"LBFGS: {name}", expected="a finite number ≥ 0", got=repr(value), hint=hint))
+
+
+def run(
+    net: Network,
+    data: DataSet,
+    rule: LBFGS,
+    penalty: float,
+    epochs: int,
+    now: Progressed,
+    end_epoch: Callable[[], float | None],
+) -> Reason:
+    """Train by up to `epochs` iterations; `now` is brought up to date and `end_epoch` called after each.
+
+    Raises DivergenceError when a cost or gradient is not finite.
+    """
+    from scipy.optimize import minimize  # imported late: only L-BFGS needs it
+
+    plan = net.plan
+    dtype = now.parameters.dtype
+
+    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        parameters = theta.astype(dtype)
+        cost, gradient = data.value_and_gradient(net, parameters)
+        if penalty:
+            cost += float(l2(parameters, plan.is_weight, penalty))
+            gradient = gradient + l2_gradient(parameters, plan.is_weight, penalty)
+        if not (math.isfinite(cost) and np.isfinite(gradient).all()):
+            raise DivergenceError(culprit(net, parameters, data.take(slice(None))))
+        latest[theta.tobytes()] = cost, float(np.linalg.norm(gradient))
+        return cost, gradient
+
+    latest: dict[bytes, tuple[float, float]] = {}
+    ended = False
+
+    def after_iteration(intermediate_result: Any) -> None:
+        nonlocal ended
+        theta = intermediate_result.x
+        cost, now.gradient_norm = latest[theta.tobytes()]
+        latest.clear()
+        now.parameters = theta.astype(dtype)
+        now.epoch, now.step = now.epoch + 1, 1
+        now.cost = cost - (float(l2(now.parameters, plan.is_weight, penalty)) if penalty else 0.0)
+        if end_epoch() is None:
+            ended = True
+            raise StopIteration
+
+    result = minimize(
+        objective,
+        now.parameters.astype(np.float64),
+        jac=True,
+        method="L-BFGS-B",
+        callback=after_iteration,
+        options={
+            "maxiter": epochs,
+            "maxfun": 20 * epochs + 20,
+            "maxcor": rule.memory,
+            "gtol": rule.gradient_tolerance,
+            "ftol": rule.cost_tolerance,
+        },
+    )
+    # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
+    return "epochs" if ended or result.status == 1 else "converged"

@@ -1,0 +1,309 @@
+"""`cr.train`: from a network and data to a trained network and a history."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.engine.inputs import check_finite, check_rows, check_targets, check_weights
+from chainrule.engine.network import Network, random_generator
+from chainrule.errors import DivergenceWarning, InputError, text
+from chainrule.maths.penalties import l2
+from chainrule.maths.schedules import Adaptive, Schedule, rate_policy
+from chainrule.maths.updates import UpdateRule, update_rule
+from chainrule.training import lbfgs, minibatch
+from chainrule.training.batches import DataSet
+from chainrule.training.callbacks import BestParameters, Callback, EarlyStopping
+from chainrule.training.callbacks import early_stopping as read_early_stopping
+from chainrule.training.divergence import DivergenceError
+from chainrule.training.history import EpochFigures, History, Reason
+from chainrule.training.lbfgs import LBFGS
+from chainrule.training.minibatch import Progressed
+from chainrule.training.progress import ProgressBar
+
+_SENTENCES: dict[Reason, str] = {
+    "epochs": "all epochs were trained",
+    "early_stopping": "the monitored cost stopped improving",
+    "learning_rate": "the adaptive learning rate fell below its least",
+    "converged": "the solver converged",
+    "callback": "a callback ended training",
+    "interrupt": "interrupted from the keyboard",
+}
+
+
+def train(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    *,
+    optimizer: str | UpdateRule | LBFGS = "adam",
+    learning_rate: float | Schedule | Adaptive = 1e-3,
+    batch_size: int | None = 32,
+    epochs: int = 10,
+    shuffle: bool = True,
+    penalty: float = 0.0,
+    validation: float | tuple[Any, ...] | None = None,
+    sample_weight: ArrayLike | None = None,
+    early_stopping: bool | int | EarlyStopping | None = None,
+    callbacks: Sequence[Callback] = (),
+    n_threads: int | None = None,
+    seed: int | np.random.Generator | None = 0,
+    verbose: int = 1,
+) -> History:
+    """Train a network in place (E15, E16), minimising C + λ/2 Σ‖W‖² (E29).
+
+    Parameters
+    ----------
+    net : Network
+        Its parameters are changed, at the latest when training ends.
+    X : array (m, n_0), any real dtype
+        Cast to the network's dtype batch by batch, never as a whole; uint8 is not rescaled.
+    Y : array
+        Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
+    optimizer : str or object
+        "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs", or an object with its settings, such as
+        `cr.Adam(beta1=0.95)`. L-BFGS takes the whole set at once: batch_size, shuffle and learning_rate don't apply.
+    learning_rate : float > 0, or a schedule of `cr.schedules`
+    batch_size : int ≥ 1, or None
+        Examples per update; None, or more than there are, is the whole set.
+    epochs : int ≥ 0
+        Passes over the data at most (iterations of L-BFGS).
+    shuffle : bool
+        Whether each epoch takes the examples in a new order.
+    penalty : float ≥ 0
+        λ of (E29), not divided by anything, biases free of it.
+    validation : float, (Xv, Yv), (Xv, Yv, weights), or None
+        A set of your own, or the fraction, between 0 and 1, of the data that is drawn by `seed` and left out of
+        training.
+    sample_weight : array (m,), optional
+        w_i ≥ 0, not all 0.
+    early_stopping : None, True, int or EarlyStopping
+        When to end before `epochs`, and whether the best parameters come back; an int is the patience in epochs.
+    callbacks : functions (net, history) -> bool or None
+        Called in order after every epoch; True ends training.
+    n_threads : int ≥ 1 or None
+        Threads of the linear algebra library while training; None leaves them as they are.
+    seed : int, Generator or None
+        Fixes the validation draw and the order of examples.
+    verbose : 0 or 1
+        1 shows progress on standard error, when that is a terminal.
+
+    Returns
+    -------
+    History
+        Figures of each epoch, and in `stopped` why training ended. Ctrl-C ends it with "interrupt", after the step at
+        hand; a second one raises. A NaN or infinite number ends it with "divergence", a DivergenceWarning that
+        names epoch, step and layer, and the parameters of the last finite epoch.
+
+    Raises
+    ------
+    InputError
+        For any argument that isn't as above.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> Y = np.array([0, 1, 1, 0])
+    >>> net = cr.Network([2, 8, 1], activations=["tanh", "logistic"], cost="binary_cross_entropy", seed=1)
+    >>> history = cr.train(net, X, Y, optimizer="lbfgs", epochs=100, verbose=0)
+    >>> (net.predict(X)[:, 0] > 0.5).astype(int).tolist()
+    [0, 1, 1, 0]
+    """
+    if not isinstance(net, Network):
+        hint = "Make one: net = cr.Network([n_inputs, …, n_outputs])."
+        raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
+    rule = _read_optimizer(optimizer)
+    rates = rate_policy(learning_rate)
+    stopping = read_early_stopping(early_stopping)
+    _check_settings(batch_size, epochs, penalty, n_threads, callbacks)
+    rng = random_generator(seed)
+    data = _read_data(net, X, Y, sample_weight)
+    data, held_out = _read_validation(net, data, validation, rng)
+
+    now = Progressed(net.parameters.copy())
+    session = _Session(net, now, held_out, penalty, stopping, callbacks, ProgressBar(epochs, verbose))
+    size = min(batch_size or len(data), len(data))
+    order = rng if shuffle else None
+
+    def solver() -> Reason:
+        if isinstance(rule, LBFGS):
+            return lbfgs.run(net, data, rule, penalty, epochs, now, session.end_epoch)
+        return minibatch.run(net, data, rule, rates, penalty, size, order, epochs, now, session.end_epoch)
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), _threads(n_threads), session.bar:
+        session.run(solver)
+    if session.history.stopped == "divergence":
+        warnings.warn(session.history.message, DivergenceWarning, stacklevel=2)
+    return session.history
+
+
+class _Session:
+    """One run of `train`: what happens at the end of every epoch, and at the end of all."""
+
+    def __init__(
+        self,
+        net: Network,
+        now: Progressed,
+        held_out: DataSet | None,
+        penalty: float,
+        stopping: EarlyStopping | None,
+        callbacks: Sequence[Callback],
+        bar: ProgressBar,
+    ) -> None:
+        self.net, self.now, self.held_out, self.penalty = net, now, held_out, penalty
+        self.callbacks, self.bar = callbacks, bar
+        self.history = History()
+        self.best = BestParameters(stopping) if stopping is not None else None
+        self.finite = now.parameters  # of the last epoch that ended with finite numbers
+        self.ended_by: Reason | None = None
+        self.clock = time.perf_counter()
+
+    def run(self, solver: Callable[[], Reason]) -> None:
+        """Call the solver, and settle history and parameters however it ends."""
+        history = self.history
+        try:
+            reason = solver()
+            history.stopped = self.ended_by or reason
+            history.message = f"stopped after epoch {history.epochs}: {_SENTENCES[history.stopped]}"
+        except KeyboardInterrupt:
+            history.stopped = "interrupt"
+            history.message = f"stopped in epoch {history.epochs + 1}: {_SENTENCES['interrupt']}"
+            if np.isfinite(self.now.parameters).all():
+                self.finite = self.now.parameters
+        except DivergenceError as error:
+            history.stopped = "divergence"
+            history.message = self._divergence(str(error))
+        parameters = self.finite
+        if self.best is not None and self.best.parameters is not None:
+            parameters, history.restored_epoch = self.best.parameters, self.best.epoch
+        elif history.stopped == "divergence" and history.epochs:
+            history.restored_epoch = history.epochs
+        self.net.parameters[...] = parameters
+
+    def end_epoch(self) -> float | None:
+        """Record the epoch, call whoever wants to know, and give the monitored cost, or None to end training."""
+        now, net = self.now, self.net
+        validation_cost = None if self.held_out is None else self.held_out.cost(net, now.parameters)
+        if validation_cost is not None and not math.isfinite(validation_cost):
+            raise DivergenceError(f"the validation cost is {validation_cost}")
+        net.parameters[...] = now.parameters
+        self.finite = now.parameters
+        seconds = time.perf_counter() - self.clock
+        penalty = float(l2(now.parameters, net.plan.is_weight, self.penalty)) if self.penalty else 0.0
+        self.history.append(
+            EpochFigures(now.cost, validation_cost, penalty, now.gradient_norm, now.learning_rate, seconds)
+        )
+        self.bar.after_epoch(self.history)
+        monitored = now.cost if validation_cost is None else validation_cost
+        if self.best is not None and self.best.after_epoch(self.history.epochs, monitored, now.parameters):
+            self.ended_by = "early_stopping"
+        for callback in self.callbacks:
+            if callback(net, self.history) is True:
+                self.ended_by = "callback"
+        self.clock = time.perf_counter()
+        return None if self.ended_by else monitored
+
+    def _divergence(self, culprit: str) -> str:
+        done = self.history.epochs
+        rate = self.now.learning_rate
+        kept = f"those after epoch {done}, the last finite one" if done else "those from before training"
+        remedy = "Scale the columns of X to about 1"
+        if math.isfinite(rate):
+            remedy = f"Lower learning_rate, which was {rate:g}, or scale the columns of X to about 1"
+        return (
+            f"training diverged in epoch {self.now.epoch}, step {self.now.step}: expected finite numbers, got an "
+            f"infinite or undefined one: {culprit}. The parameters are {kept}. {remedy}."
+        )
+
+
+def _read_optimizer(spec: str | UpdateRule | LBFGS) -> UpdateRule | LBFGS:
+    if isinstance(spec, LBFGS):
+        return spec
+    if spec == LBFGS.name:
+        return LBFGS()
+    return update_rule(spec, also=(LBFGS.name,))
+
+
+def _check_settings(
+    batch_size: int | None, epochs: int, penalty: float, n_threads: int | None, callbacks: Sequence[Callback]
+) -> None:
+    for name, value, least in (("batch_size", batch_size, 1), ("epochs", epochs, 0), ("n_threads", n_threads, 1)):
+        if value is None and name != "epochs":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            or_none = "" if name == "epochs" else " or None"
+            hint = f"Give {name} a whole number."
+            raise InputError(text(name, expected=f"a whole number ≥ {least}{or_none}", got=repr(value), hint=hint))
+    if isinstance(penalty, bool) or not isinstance(penalty, int | float | np.floating) or not 0 <= penalty < math.inf:
+        hint = "0 is no penalty; usual values are 1e-5 to 1e-2."
+        raise InputError(text("penalty", expected="a finite number ≥ 0", got=repr(penalty), hint=hint))
+    for callback in callbacks:
+        if not callable(callback):
+            hint = "Each is called after every epoch; returning True ends training."
+            raise InputError(text("callbacks", expected="functions (net, history)", got=repr(callback), hint=hint))
+
+
+def _read_data(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    names: Sequence[str] = ("X", "Y", "sample_weight"),
+) -> DataSet:
+    rows = check_rows(X, net.sizes[0], names[0])
+    check_finite(rows, net.plan.dtype, names[0])
+    targets = check_targets(Y, len(rows), net.plan, names[1], names[0])
+    weights = check_weights(sample_weight, len(rows), net.plan.dtype, names[2], names[0])
+    return DataSet(rows, targets, weights, np.arange(len(rows)))
+
+
+def _read_validation(
+    net: Network, data: DataSet, validation: float | tuple[Any, ...] | None, rng: np.random.Generator
+) -> tuple[DataSet, DataSet | None]:
+    """Give the training part and the validation set, either the user's own or a fraction drawn from the data."""
+    if validation is None:
+        return data, None
+    if isinstance(validation, tuple | list) and len(validation) in (2, 3):
+        names = ("validation X", "validation Y", "validation weights")
+        Xv, Yv, weights = (*validation, None)[:3]
+        return data, _read_data(net, Xv, Yv, weights, names)
+    hint = "Write validation=0.1, or validation=(Xv, Yv)."
+    if not isinstance(validation, float | np.floating) or not 0 < validation < 1:
+        got = f"{type(validation).__name__} {validation!r:.60}"
+        raise InputError(text("validation", expected="a fraction between 0 and 1, or (Xv, Yv)", got=got, hint=hint))
+    n_held_out = math.ceil(validation * len(data))
+    if n_held_out >= len(data):
+        got = f"{len(data)} row{'s' if len(data) > 1 else ''}"
+        raise InputError(text("validation", expected="rows left to train on", got=got, hint=hint))
+    order = rng.permutation(len(data))
+
+    def part(rows: NDArray[np.intp]) -> DataSet:
+        chosen = DataSet(data.X, data.targets, data.weights, np.sort(rows))
+        if data.weights is not None and not data.weights[rows].any():
+            raise InputError(
+                text(
+                    "sample_weight",
+                    expected="weight > 0 in each part of the validation split",
+                    got="only zeros",
+                    hint=hint,
+                )
+            )
+        return chosen
+
+    return part(order[n_held_out:]), part(order[:n_held_out])
+
+
+def _threads(n_threads: int | None) -> Any:
+    if n_threads is None:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+
+    return threadpool_limits(n_threads)
