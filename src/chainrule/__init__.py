@@ -1,5 +1,6 @@
 """chainrule: dense feed-forward networks by explicit backpropagation, every derivative open to inspection."""
 
+from chainrule import derivatives
 from chainrule.data.pipeline import load_pipeline
 from chainrule.engine.network import Network
 from chainrule.errors import (
@@ -46,6 +47,7 @@ __all__ = [
     "Network",
     "PairError",
     "RMSProp",
+    "derivatives",
     "load",
     "load_pipeline",
     "register_activation",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.backend import choose
+from chainrule.engine.backend import Backend, choose
 from chainrule.engine.inputs import cast, check_rows, check_targets, check_weights, row_blocks
 from chainrule.engine.plan import ByLayer, Plan, make_plan
 from chainrule.engine.reference import Backward, Gradient, Run
@@ -152,6 +152,11 @@ class Network:
     def backend(self) -> str:
         """Name of the backend that computes."""
         return self._backend.name
+
+    @property
+    def engine(self) -> Backend:
+        """The backend itself: its passes take the plan, θ and arrays that are already checked and cast."""
+        return self._backend
 
     @property
     def parameters(self) -> NDArray[Any]:

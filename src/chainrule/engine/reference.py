@@ -61,18 +61,17 @@ def forward(plan: Plan, parameters: Array, X: Array) -> Run:
 def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array | None = None) -> Backward:
     """(E5) to (E10) from what `forward` kept."""
     W, _ = plan.split(parameters)
-    delta = deltas(plan, W, run, Y)
+    delta = propagate(plan, W, run, output_delta(plan, run, Y))
     x = delta[1] @ W[1].T  # (E9) with ℓ = 1; the input has no g, so no g' is multiplied in
     dW, db, flat = _reduced(plan, run, delta, weights)
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
     return Backward(dW, db, flat, cost, delta, x)
 
 
-def deltas(plan: Plan, W: ByLayer[Array], run: Run, Y: Array) -> ByLayer[Array]:
-    """δ^L by (E5) or (E5′), then δ^ℓ by (E6) for ℓ = L−1..1."""
-    L = plan.L
-    delta = {L: output_delta(plan, run, Y)}
-    for l in range(L - 1, 0, -1):
+def propagate(plan: Plan, W: ByLayer[Array], run: Run, delta_L: Array) -> ByLayer[Array]:
+    """δ^ℓ by (E6) for ℓ = L−1..1, from δ^L."""
+    delta = {plan.L: delta_L}
+    for l in range(plan.L - 1, 0, -1):
         da = delta[l + 1] @ W[l + 1].T  # (E9) ∂C_i/∂a^ℓ = Δ^{ℓ+1}𝒲^{ℓ+1}ᵀ
         delta[l] = plan.activation(l).vjp(run.z[l], da)  # (E6) Δ^ℓ = ∂C_i/∂a^ℓ ⊙ g_ℓ'(Z^ℓ)
     return ByLayer("delta", {l: delta[l] for l in plan.layers}, "The input has no δ; its gradient is x.")
@@ -124,6 +123,17 @@ def _reduced(
     return *plan.split(flat), flat
 
 
+def input_gradient(plan: Plan, parameters: Array, run: Run, output: int) -> Array:
+    """(E11) ∇_x a^L_o of each example, (m, n_0): no cost, δ^L is the row ∂a^L_o/∂z^L, then (E6) and (E9)."""
+    W, _ = plan.split(parameters)
+    A, Z = run.a[plan.L], run.z[plan.L]
+    xp = array_namespace(A)
+    is_output = xp.astype(xp.arange(A.shape[1], device=getattr(A, "device", None)) == output, A.dtype)
+    selected = xp.broadcast_to(is_output, A.shape)  # [j = o]
+    delta = propagate(plan, W, run, plan.activation(plan.L).vjp(Z, selected))
+    return delta[1] @ W[1].T
+
+
 def predict(plan: Plan, parameters: Array, X: Array) -> Array:
     """a^L, (m, n_L), keeping nothing on the way."""
     W, b = plan.split(parameters)
@@ -141,4 +151,4 @@ def value_and_gradient(
     W, _ = plan.split(parameters)
     run = forward(plan, parameters, X)
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
-    return cost, Gradient(*_reduced(plan, run, deltas(plan, W, run, Y), weights))
+    return cost, Gradient(*_reduced(plan, run, propagate(plan, W, run, output_delta(plan, run, Y)), weights))

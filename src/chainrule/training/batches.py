@@ -46,7 +46,7 @@ class DataSet:
 
     def cost(self, net: Network, parameters: NDArray[Any]) -> float:
         """C of all examples (E4), in blocks of rows."""
-        plan, backend = net.plan, net._backend
+        plan, backend = net.plan, net.engine
         costs = np.empty(len(self), dtype=plan.dtype)
         for rows in row_blocks(len(self)):
             X, Y, _ = self.take(rows)
@@ -63,7 +63,7 @@ class DataSet:
             X, Y, weights = self.take(rows)
             if weights is not None and not weights.any():
                 continue
-            block_cost, block_gradient = net._backend.value_and_gradient(plan, parameters, X, Y, weights)
+            block_cost, block_gradient = net.engine.value_and_gradient(plan, parameters, X, Y, weights)
             share = self._mass(rows) / total if plan.reduction == "mean" else 1.0
             cost += share * float(block_cost)
             gradient += share * block_gradient.flat

@@ -35,7 +35,7 @@ def culprit(net: Network, parameters: NDArray[Any], batch: Batch | None = None) 
 
 
 def _in_order(net: Network, parameters: NDArray[Any], batch: Batch | None) -> Iterator[tuple[str, NDArray[Any]]]:
-    plan, backend = net.plan, net._backend
+    plan, backend = net.plan, net.engine
     W, b = plan.split(parameters)
     for layer in plan.layers:
         yield f"W of layer {layer} (E16)", W[layer]

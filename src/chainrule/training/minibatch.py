@@ -49,7 +49,7 @@ def run(
     an adaptive rate looks at, or None to end training.
     Raises DivergenceError when a cost, a gradient or a parameter is not finite.
     """
-    plan, backend = net.plan, net._backend
+    plan, backend = net.plan, net.engine
     state = rule.initial(now.parameters, plan.is_weight)
     rate_state = rates.start()
     n_steps = math.ceil(len(data) / batch_size)

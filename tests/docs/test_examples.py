@@ -1,0 +1,176 @@
+"""Every block of code in the pages runs, and prints what the page says.
+
+Blocks of a page are run in order, in one namespace and one temporary folder. What their first line says:
+
+    ```python           is run; where it prints, a ```text block right after it shows what, exactly
+    ```console          each line `$ chainrule …` is run as `python -m chainrule …`; what follows is what it prints
+    ```python no-test   is not run, because it needs torch, JAX, or data that not everybody has; the page says how
+    ```console no-test  likewise
+
+Any other first line, such as ```json, is neither run nor compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule.maths import activations, costs
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = (
+    "tutorial/first-network.md",
+    "how-to/train-from-the-command-line.md",
+    "how-to/own-activation-and-cost.md",
+    "how-to/stop-early-and-restore.md",
+    "how-to/see-every-derivative.md",
+    "explanation/numerics.md",
+    "explanation/conventions.md",
+    "reference/command-line.md",
+    "reference/errors.md",
+    "reference/model-file.md",
+    "reference/python.md",
+)
+UNTESTED_AT_MOST = 6  # blocks of all pages together; raise it only for what can't run here
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: what stands behind its fence, its lines, and where it begins."""
+
+    info: str
+    content: str
+    line: int
+    follows_directly: bool  # nothing but blank lines between it and the block before
+
+
+def blocks(page: str) -> list[Block]:
+    path = DOCS / page
+    assert path.is_file(), f"{path} is missing: run the tests from a checkout of the whole repository"
+    found: list[Block] = []
+    fence, inside, between = None, [], []
+    start = 0
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if fence is None and line.startswith("```"):
+            fence, inside, start = line[3:].strip(), [], number
+        elif fence is not None and line == "```":
+            found.append(Block(fence, "\n".join(inside), start, bool(found) and not "".join(between).strip()))
+            fence, between = None, []
+        else:
+            (between if fence is None else inside).append(line)
+    assert fence is None, f"{page}:{start}: the block has no end"
+    return found
+
+
+def run_python(block: Block, page: str, namespace: dict[str, Any]) -> str:
+    code = compile("\n" * block.line + block.content, str(DOCS / page), "exec")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        exec(code, namespace)
+    return printed.getvalue().strip()
+
+
+def sessions(block: Block) -> list[tuple[str, str]]:
+    """The commands of a console block, each with what it prints."""
+    found: list[tuple[str, list[str]]] = []
+    for line in block.content.splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], []))
+        else:
+            found[-1][1].append(line)
+    return [(command, "\n".join(lines)) for command, lines in found]
+
+
+def run_command(command: str, folder: Path) -> str:
+    program, *arguments = shlex.split(command)
+    assert program == "chainrule", f"{command}: only chainrule is run; mark other commands no-test"
+    done = subprocess.run(
+        [sys.executable, "-m", "chainrule", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return done.stdout
+
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
+
+
+def assert_same_session(shown: str, printed: str, where: str) -> None:
+    """Texts and whole numbers exactly; decimals to 5 % or 0.02, which trained float32 networks need.
+
+    Another linear algebra library rounds float32 sums in another way, and thirty epochs carry that into the figures:
+    one test row of 360 more or less is 0.003. Seconds are not compared at all.
+    """
+    without_seconds = [re.sub(r"\d+\.\d+ s\b", "… s", text).strip() for text in (shown, printed)]
+    words = [NUMBER.sub("#", text) for text in without_seconds]
+    assert words[1] == words[0], f"{where} prints:\n{printed}"
+    expected, got = ([float(n) for n in NUMBER.findall(text)] for text in without_seconds)
+    assert got == pytest.approx(expected, rel=0.05, abs=0.02), f"{where} prints:\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for module in (activations, costs):  # what a page registers is gone after it, for the messages that list names
+        monkeypatch.setattr(module, "_TABLE", dict(module._TABLE))
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    n_run = 0
+    unshown: str | None = None  # what the block before printed, until a text block shows it
+    where = page
+    for block in blocks(page):
+        if block.info == "text":
+            assert unshown is not None, f"{page}:{block.line}: a text block has to follow the code that prints it"
+            assert block.follows_directly, f"{page}:{block.line}: a text block has to follow the code that prints it"
+            assert unshown == block.content.strip(), f"{where} prints:\n{unshown}"
+            unshown = None
+            continue
+        assert not unshown, f"{where} prints what no text block shows:\n{unshown}"
+        unshown = None
+        where = f"{page}:{block.line}"
+        if block.info == "python":
+            unshown = run_python(block, page, namespace)
+            n_run += 1
+        elif block.info == "console":
+            for command, shown in sessions(block):
+                assert_same_session(shown, run_command(command, tmp_path), f"{where}: {command}")
+                n_run += 1
+        else:
+            assert block.info in ("python no-test", "console no-test", "json"), f"{where}: unknown block {block.info!r}"
+    assert not unshown, f"{where} prints what no text block shows:\n{unshown}"
+    assert n_run > 0, f"{page} has no block that is run"
+
+
+def test_every_page_with_examples_is_in_the_list():
+    generated = {"reference/equations.md", "reference/activations.md", "reference/costs.md"}
+    folders = ("tutorial", "how-to", "explanation", "reference")
+    found = {f"{folder}/{path.name}" for folder in folders for path in (DOCS / folder).glob("*.md")}
+    assert found == generated | set(PAGES)
+
+
+def test_few_blocks_are_not_run():
+    untested = [f"{page}:{b.line}" for page in PAGES for b in blocks(page) if b.info.endswith("no-test")]
+    assert len(untested) <= UNTESTED_AT_MOST, untested
+
+
+def test_links_lead_somewhere():
+    for path in [*DOCS.glob("*.md"), *DOCS.glob("*/*.md")]:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+            if not target.startswith(("http:", "https:")):
+                assert (path.parent / target).exists(), (
+                    f"{path.relative_to(DOCS)} links to {target}, which is not there"
+                )
