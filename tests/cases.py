@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from allpairspy import AllPairs
+
 from chainrule import Network
 from chainrule.engine import reference
 from chainrule.engine.plan import Plan
@@ -98,12 +99,14 @@ VALUES: dict[str, list[Any]] = {
 
 def missing_pairs(cases: list[Case]) -> list[dict[str, Any]]:
     """The pairs of values, misfits left out, that occur together in none of the cases."""
-    missing = []
+    missing: list[dict[str, Any]] = []
     for first, second in combinations(VALUES, 2):
         seen = {(getattr(case, first), getattr(case, second)) for case in cases}
-        for pair in product(VALUES[first], VALUES[second]):
-            if pair not in seen and ((first, second) != ("output", "cost") or fits(*pair)):
-                missing.append({first: pair[0], second: pair[1]})
+        missing.extend(
+            {first: pair[0], second: pair[1]}
+            for pair in product(VALUES[first], VALUES[second])
+            if pair not in seen and ((first, second) != ("output", "cost") or fits(*pair))
+        )
     return missing
 
 
@@ -156,7 +159,7 @@ def _scale(net: Network, X: np.ndarray) -> None:
         z = a @ net.W[layer]
         rms = float(np.sqrt(np.mean(z**2)))
         net.W[layer][...] *= RMS.get(g.name, 0.8) / max(rms, 0.2)  # at most 4 times: steeper layers only amplify
-        z = a @ net.W[layer] + (net.b[layer] if layer in net.b else 0.0)
+        z = a @ net.W[layer] + net.b.get(layer, 0.0)
         a = g.value(z)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+
 from cases import Problem
 from chainrule.engine import reference
 from chainrule.engine.plan import Plan
@@ -19,10 +20,10 @@ def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
 def cost_from(plan: Plan, W: dict, b: dict, layer: int, Z: np.ndarray, Y: np.ndarray) -> np.ndarray:
     """C_i when layer `layer` has the weighted inputs Z: (E1) to (E3) from there on. Z is (…, m, n_ℓ), C_i (…, m)."""
     z = Z
-    for l in range(layer, plan.L + 1):
-        a = plan.activation(l).value(z)
-        if l < plan.L:
-            z = a @ W[l + 1] + (b[l + 1] if l + 1 in b else 0.0)
+    for at in range(layer, plan.L + 1):
+        a = plan.activation(at).value(z)
+        if at < plan.L:
+            z = a @ W[at + 1] + b.get(at + 1, 0.0)
     return plan.cost.value(a, np.broadcast_to(Y, a.shape))
 
 
@@ -75,7 +76,7 @@ def numeric_in_layer(problem: Problem, layer: int) -> np.ndarray:
     def cost(h: float) -> np.ndarray:
         moved = start + h * np.eye(start.shape[1])[:, np.newaxis, :]  # (n_ℓ, m, n_ℓ)
         if layer == 0:
-            moved = moved @ net.W[1] + (net.b[1] if 1 in net.b else 0.0)
+            moved = moved @ net.W[1] + net.b.get(1, 0.0)
         return cost_from(plan, net.W, net.b, max(layer, 1), moved, problem.Y)
 
     return _fd4(cost, problem.step).T

@@ -3,7 +3,7 @@
 Blocks of a page are run in order, in one namespace and one temporary folder. What their first line says:
 
     ```python           is run; where it prints, a ```text block right after it shows what, exactly
-    ```console          each line `$ chainrule …` is run as `python -m chainrule …`; what follows is what it prints
+    ```console          each line `$ chainrule …` is run; what follows is what it prints
     ```python no-test   is not run, because it needs torch, JAX, or data that not everybody has; the page says how
     ```console no-test  likewise
 
@@ -13,11 +13,10 @@ Any other first line, such as ```json, is neither run nor compared.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
-import os
 import re
 import shlex
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from typing import Any
 
 import pytest
 
+import chainrule as cr
+from chainrule.cli import evaluate, info, main, predict, train
 from chainrule.maths import activations, costs
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -91,20 +92,26 @@ def sessions(block: Block) -> list[tuple[str, str]]:
     return [(command, "\n".join(lines)) for command, lines in found]
 
 
-def run_command(command: str, folder: Path) -> str:
+def run_command(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a command prints, on standard output and standard error.
+
+    Run by the entry point of `chainrule` and of `python -m chainrule` within this process: twenty new ones would spend
+    half a minute on importing scikit-learn. tests/cli starts processes.
+    """
     program, *arguments = shlex.split(command)
     assert program == "chainrule", f"{command}: only chainrule is run; mark other commands no-test"
-    done = subprocess.run(
-        [sys.executable, "-m", "chainrule", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONUTF8": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
-    return done.stdout
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        else:
+            code = 0
+    is_error = printed.getvalue().startswith("chainrule: ") or "\nchainrule: " in printed.getvalue()
+    assert code == (2 if is_error else 0), f"{command} ended with exit code {code}"
+    return printed.getvalue()
 
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
@@ -147,7 +154,7 @@ def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
             n_run += 1
         elif block.info == "console":
             for command, shown in sessions(block):
-                assert_same_session(shown, run_command(command, tmp_path), f"{where}: {command}")
+                assert_same_session(shown, run_command(command, monkeypatch), f"{where}: {command}")
                 n_run += 1
         else:
             assert block.info in ("python no-test", "console no-test", "json"), f"{where}: unknown block {block.info!r}"
@@ -174,3 +181,22 @@ def test_links_lead_somewhere():
                 assert (path.parent / target).exists(), (
                     f"{path.relative_to(DOCS)} links to {target}, which is not there"
                 )
+
+
+def test_every_public_name_is_in_the_list_of_names():
+    page = (DOCS / "reference/python.md").read_text(encoding="utf-8")
+    assert [name for name in cr.__all__ if f"`cr.{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("verb", [train.train, evaluate.evaluate, predict.predict, info.info])
+def test_every_option_is_in_the_list_of_options_with_its_default(verb):
+    page = (DOCS / "reference/command-line.md").read_text(encoding="utf-8")
+    section = page.split(f"\n## {verb.__name__}\n")[1].split("\n## ")[0]
+    for name, parameter in inspect.signature(verb).parameters.items():
+        if parameter.default is inspect.Parameter.empty:
+            continue  # an argument
+        option = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+        row = next((line for line in section.splitlines() if line.startswith(f"| `{option}`")), None)
+        assert row is not None, f"{option} of {verb.__name__} is missing"
+        if parameter.default not in (None, False, True):
+            assert row.split("|")[2].strip() == f"`{parameter.default}`", row

@@ -3,6 +3,7 @@
 import array_api_strict
 import numpy as np
 import pytest
+
 from cases import all_problems
 from chainrule.engine import reference
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cases import Problem, all_problems
 from chainrule import derivatives
 from oracles import example_weights, numeric_gradient, numeric_in_layer, relative_error

@@ -322,26 +322,30 @@ class Network:
 
 def _draw(plan: Plan, spec: str | Initializer, seed: int | np.random.Generator | None) -> NDArray[Any]:
     """Draw θ: 𝒲 by the initializer in float64, layer by layer, biases 0."""
-    draw = initializer(spec)
-    rng = random_generator(seed)
+    draw, rng = initializer(spec), random_generator(seed)
     try:
         parameters = np.zeros(plan.n_parameters, dtype=plan.dtype)
-    except (MemoryError, ValueError):
-        size = plan.n_parameters * np.dtype(plan.dtype).itemsize
-        hint = "Make the layers narrower."
-        raise InputError(
-            text("sizes", expected="parameters that fit in memory", got=f"{size:,} bytes", hint=hint)
-        ) from None
-    weights, _ = plan.split(parameters)
-    for layer, W in weights.items():
-        drawn = np.asarray(draw(rng, *W.shape))
-        if drawn.shape != W.shape:
-            expected, got = f"shape {W.shape} for layer {layer}", f"shape {drawn.shape}"
-            raise InputError(
-                text("initializer", expected=expected, got=got, hint="It is given (rng, fan_in, fan_out).")
-            )
-        W[...] = cast(drawn, plan.dtype, f"initializer's weights of layer {layer}")
+        for layer, W in plan.split(parameters)[0].items():
+            drawn = np.asarray(draw(rng, *W.shape))
+            if drawn.shape != W.shape:
+                expected, got = f"shape {W.shape} for layer {layer}", f"shape {drawn.shape}"
+                hint = "It is given (rng, fan_in, fan_out)."
+                raise InputError(text("initializer", expected=expected, got=got, hint=hint))
+            W[...] = cast(drawn, plan.dtype, f"initializer's weights of layer {layer}")
+    except (MemoryError, OverflowError):
+        raise _too_large(plan) from None
+    except ValueError as error:
+        if isinstance(error, InputError) or "dimension" not in str(error):
+            raise
+        raise _too_large(plan) from None  # numpy's "Maximum allowed dimension exceeded"
     return parameters
+
+
+def _too_large(plan: Plan) -> InputError:
+    got = f"{plan.n_parameters * np.dtype(plan.dtype).itemsize:,} bytes"
+    return InputError(
+        text("sizes", expected="parameters that fit in memory", got=got, hint="Make the layers narrower.")
+    )
 
 
 def random_generator(seed: int | np.random.Generator | None) -> np.random.Generator:

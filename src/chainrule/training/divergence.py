@@ -17,11 +17,13 @@ class DivergenceError(Exception):
 
 
 def norm(vector: NDArray[Any]) -> float:
-    """‖v‖₂; in float64 where a square would overflow float32."""
-    squared = float(vector @ vector)
-    if np.isfinite(squared):
-        return float(squared**0.5)
-    return float(np.linalg.norm(vector.astype(np.float64)))
+    """‖v‖₂ as a Python number; finite whenever v is, also where a square would overflow v's dtype."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = float(vector @ vector)
+        if np.isfinite(squared):
+            return float(squared**0.5)
+        largest = float(np.abs(vector).max())
+        return largest * float(np.linalg.norm(vector / largest)) if np.isfinite(largest) else largest
 
 
 def culprit(net: Network, parameters: NDArray[Any], batch: Batch | None = None) -> str:

@@ -1,0 +1,144 @@
+"""Update rules (E16) to (E21) and the L2 penalty (E29), worked by hand; pure functions on any Array API array."""
+
+import array_api_strict
+import numpy as np
+import pytest
+
+from chainrule.errors import InputError
+from chainrule.maths.penalties import l2, l2_gradient
+from chainrule.maths.updates import RULES, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp, update_rule
+
+THETA = np.array([1.0, -2.0, 0.5])
+GRADIENTS = [np.array([0.5, 1.0, -4.0]), np.array([-0.25, 2.0, 1.0]), np.array([3.0, 0.0, 0.125])]
+IS_WEIGHT = np.array([1.0, 1.0, 0.0])  # the last parameter is a bias
+RATE = 0.1
+
+
+def _run(rule):
+    state, theta = rule.initial(THETA, IS_WEIGHT), THETA
+    for gradient in GRADIENTS:
+        state, theta = rule.update(state, theta, gradient, RATE)
+    return theta
+
+
+def _by_hand(step):
+    """Three steps of one parameter at a time, in plain Python numbers."""
+    result = []
+    for j in range(3):
+        theta, memory = float(THETA[j]), {}
+        for t, gradient in enumerate(GRADIENTS, start=1):
+            theta = step(theta, float(gradient[j]), t, memory, is_weight=j < 2)
+        result.append(theta)
+    return result
+
+
+def test_E16_gradient_descent():
+    expected = _by_hand(lambda theta, g, t, memory, is_weight: theta - 0.1 * g)
+    np.testing.assert_allclose(_run(SGD()), expected, rtol=1e-15)
+
+
+def test_E17_momentum():
+    def step(theta, g, t, memory, is_weight):
+        memory["v"] = 0.8 * memory.get("v", 0.0) - 0.1 * g
+        return theta + memory["v"]
+
+    np.testing.assert_allclose(_run(Momentum(0.8)), _by_hand(step), rtol=1e-14)
+
+
+def test_E18_nesterov():
+    def step(theta, g, t, memory, is_weight):
+        memory["v"] = 0.8 * memory.get("v", 0.0) - 0.1 * g
+        return theta + 0.8 * memory["v"] - 0.1 * g
+
+    np.testing.assert_allclose(_run(Nesterov(0.8)), _by_hand(step), rtol=1e-14)
+
+
+def test_E19_rmsprop():
+    def step(theta, g, t, memory, is_weight):
+        memory["s"] = 0.9 * memory.get("s", 0.0) + 0.1 * g * g
+        return theta - 0.1 * g / (memory["s"] ** 0.5 + 1e-6)
+
+    np.testing.assert_allclose(_run(RMSProp(decay=0.9, epsilon=1e-6)), _by_hand(step), rtol=1e-13)
+
+
+def _adam(theta, g, t, memory):
+    memory["m"] = 0.8 * memory.get("m", 0.0) + 0.2 * g
+    memory["v"] = 0.95 * memory.get("v", 0.0) + 0.05 * g * g
+    m, v = memory["m"] / (1 - 0.8**t), memory["v"] / (1 - 0.95**t)
+    return theta - 0.1 * m / (v**0.5 + 1e-3)
+
+
+def test_E20_adam_with_both_corrections():
+    rule = Adam(beta1=0.8, beta2=0.95, epsilon=1e-3)
+    expected = _by_hand(lambda theta, g, t, memory, is_weight: _adam(theta, g, t, memory))
+    np.testing.assert_allclose(_run(rule), expected, rtol=1e-13)
+
+
+def test_E20_first_step_of_adam_is_the_rate_whatever_the_gradient():
+    for scale in (1e-4, 1.0, 1e4):
+        state = Adam(epsilon=1e-12).initial(THETA, IS_WEIGHT)
+        _, theta = Adam(epsilon=1e-12).update(state, THETA, scale * GRADIENTS[0], RATE)
+        np.testing.assert_allclose(THETA - theta, RATE * np.sign(GRADIENTS[0]), rtol=1e-6)
+
+
+def test_E21_adamw_decays_weights_and_not_biases():
+    def step(theta, g, t, memory, is_weight):
+        return _adam(theta - 0.1 * 0.3 * theta if is_weight else theta, g, t, memory)
+
+    rule = AdamW(weight_decay=0.3, beta1=0.8, beta2=0.95, epsilon=1e-3)
+    np.testing.assert_allclose(_run(rule), _by_hand(step), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules_are_pure_keep_the_dtype_and_run_on_any_array(name):
+    rule = update_rule(name)
+    state, theta, gradient = rule.initial(THETA, IS_WEIGHT), THETA.copy(), GRADIENTS[0].copy()
+    first = rule.update(state, theta, gradient, RATE)
+    second = rule.update(state, theta, gradient, RATE)
+    np.testing.assert_array_equal(first[1], second[1])
+    np.testing.assert_array_equal(theta, THETA)
+    np.testing.assert_array_equal(gradient, GRADIENTS[0])
+
+    small = THETA.astype("float32")
+    state, updated = rule.update(rule.initial(small, small), small, gradient.astype("float32"), RATE)
+    assert updated.dtype == np.float32
+    assert {a.dtype.name for a in _arrays(state)} <= {"float32"}
+
+    strict = [array_api_strict.asarray(a) for a in (THETA, IS_WEIGHT, gradient)]
+    _, updated = rule.update(rule.initial(*strict[:2]), strict[0], strict[2], RATE)
+    np.testing.assert_allclose(np.asarray(updated), first[1], rtol=1e-15)
+
+
+def _arrays(state):
+    for item in state:
+        if isinstance(item, tuple):
+            yield from _arrays(item)
+        elif hasattr(item, "dtype"):
+            yield item
+
+
+def test_E29_penalty_and_its_gradient_are_free_of_biases():
+    assert float(l2(THETA, IS_WEIGHT, 0.4)) == pytest.approx(0.2 * (1 + 4))
+    np.testing.assert_allclose(l2_gradient(THETA, IS_WEIGHT, 0.4), [0.4, -0.8, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Momentum(1.0), "Momentum: momentum: expected 0 ≤ momentum < 1, got 1.0. Usual values are 0.9 to 1."),
+        (lambda: Nesterov(-0.1), "Nesterov: momentum: expected 0 ≤ momentum < 1, got -0.1. Usual"),
+        (lambda: RMSProp(decay=2), "RMSProp: decay: expected 0 ≤ decay < 1, got 2. Usual"),
+        (lambda: Adam(beta1=1), "Adam: beta1: expected 0 ≤ beta1 < 1, got 1. Usual"),
+        (lambda: Adam(epsilon=0), "Adam: epsilon: expected epsilon > 0, got 0. The usual value is 1e-8."),
+        (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay: expected a finite number ≥ 0, got -1. 0 is Adam"),
+        (lambda: AdamW(beta2=float("nan")), "AdamW: beta2: expected 0 ≤ beta2 < 1, got nan. Usual"),
+        (lambda: update_rule("adm", also=("lbfgs",)), "unknown optimizer: expected one of adam, adamw, lbfgs, momentum, "
+         "nesterov, rmsprop, sgd, got 'adm'. Did you mean adam"),
+        (lambda: update_rule(Adam), "optimizer: expected a name (sgd, momentum, nesterov, rmsprop, adam, adamw) or an "
+         "object with initial() and update(), got <class"),
+    ],
+)  # fmt: skip
+def test_bad_settings_are_refused(make, message):
+    with pytest.raises(InputError) as error:
+        make()
+    assert str(error.value).startswith(message)

@@ -1,0 +1,531 @@
+"""cr.train: (E15), (E16), history, validation, early stopping, divergence, interrupt, bad input."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.errors import DivergenceWarning, InputError
+from chainrule.training.divergence import norm
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 4))
+Y = np.sin(X @ [1.0, -2.0, 0.5, 0.0])
+LABELS = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
+
+
+def regressor(**changes):
+    return cr.Network([4, 6, 1], ["tanh", "identity"], "squared_error", **({"dtype": "float64", "seed": 1} | changes))
+
+
+# --- the algorithm -------------------------------------------------------------------------------------------------
+def test_E15_E16_one_step_uses_the_weights_from_before_any_update():
+    net = regressor()
+    W2, W1 = net.W[2].copy(), net.W[1].copy()
+    b1, b2 = net.b[1].copy(), net.b[2].copy()
+    cr.train(net, X, Y, optimizer="sgd", learning_rate=0.3, batch_size=None, epochs=1, verbose=0)
+
+    a1 = np.tanh(X @ W1 + b1)
+    delta2 = 2 * (a1 @ W2 + b2 - Y[:, np.newaxis])
+    delta1 = (delta2 @ W2.T) * (1 - a1**2)  # W2 from before the update
+    m = len(X)
+    np.testing.assert_allclose(net.W[2], W2 - 0.3 * a1.T @ delta2 / m, rtol=1e-12)
+    np.testing.assert_allclose(net.b[2], b2 - 0.3 * delta2.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(net.W[1], W1 - 0.3 * X.T @ delta1 / m, rtol=1e-12)
+    np.testing.assert_allclose(net.b[1], b1 - 0.3 * delta1.mean(axis=0), rtol=1e-12)
+
+
+def test_E15_an_epoch_is_every_batch_once_in_order_without_shuffling():
+    net, by_hand = regressor(), regressor()
+    history = cr.train(net, X, Y, optimizer="sgd", learning_rate=0.1, batch_size=25, epochs=2, shuffle=False, verbose=0)
+    costs, sizes, norms = [], [], []
+    for _ in range(2):
+        for rows in (slice(0, 25), slice(25, 50), slice(50, 60)):
+            cost, gradient = by_hand.value_and_gradient(X[rows], Y[rows])
+            by_hand.parameters = by_hand.parameters - 0.1 * gradient.flat
+            costs.append(cost)
+            sizes.append(len(X[rows]))
+            norms.append(np.linalg.norm(gradient.flat))
+    np.testing.assert_allclose(net.parameters, by_hand.parameters, rtol=1e-12)
+    # history.cost: the mean over the epoch's examples, each before its batch's update
+    expected = [np.average(costs[i : i + 3], weights=sizes[i : i + 3]) for i in (0, 3)]
+    np.testing.assert_allclose(history.cost, expected, rtol=1e-12)
+    np.testing.assert_allclose(history.gradient_norm, [np.mean(norms[:3]), np.mean(norms[3:])], rtol=1e-12)
+    assert history.learning_rate == [0.1, 0.1]
+    assert history.epochs == 2
+    assert history.stopped == "epochs"
+    assert history.message == "stopped after epoch 2: all epochs were trained"
+
+
+def test_under_the_sum_the_cost_of_an_epoch_is_the_total():
+    net = regressor(reduction="sum")
+    start = net.cost(X, Y)
+    history = cr.train(net, X, Y, optimizer="sgd", learning_rate=1e-12, batch_size=7, epochs=1, verbose=0)
+    assert history.cost[0] == pytest.approx(start, rel=1e-6)
+
+
+def test_shuffling_takes_every_example_once_in_a_new_order_each_epoch_fixed_by_the_seed():
+    seen = []
+
+    class Spy(cr.SGD):
+        def update(self, state, parameters, gradient, rate):
+            seen.append(gradient)
+            return state, parameters
+
+    net = cr.Network([1, 1], "identity", "half_squared_error", bias=False, dtype="float64", initializer="zeros")
+    rows = np.arange(1.0, 9.0)[:, np.newaxis]
+    orders = []
+    for seed in (5, 5, 6):
+        seen.clear()
+        cr.train(net, rows, -rows[:, 0], optimizer=Spy(), batch_size=1, epochs=2, seed=seed, verbose=0)
+        orders.append([float(g[0]) ** 0.5 for g in seen])  # W = 0, so the gradient of row x is (0 + x)·x
+    assert orders[0] == orders[1] != orders[2]
+    first, second = orders[0][:8], orders[0][8:]
+    assert sorted(first) == sorted(second) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert first != second
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_optimizer_learns(name, dtype):
+    net = regressor(dtype=dtype)
+    before = net.cost(X, Y)
+    rate = {"sgd": 0.05, "momentum": 0.01, "nesterov": 0.01}.get(name, 0.01)
+    history = cr.train(net, X, Y, optimizer=name, learning_rate=rate, batch_size=10, epochs=60, verbose=0)
+    assert net.parameters.dtype == dtype
+    assert net.cost(X, Y) < 0.2 * before
+    assert history.cost[-1] < history.cost[0]
+
+
+def test_same_seed_same_bits():
+    runs = []
+    for _ in range(2):
+        net = regressor(dtype="float32")
+        cr.train(net, X, Y, epochs=3, seed=7, verbose=0)
+        runs.append(net.parameters.tobytes())
+    assert runs[0] == runs[1]
+
+
+def test_E29_penalty_is_lambda_half_w_squared_not_divided_and_biases_free():
+    net, twin = regressor(), regressor()
+    _, gradient = twin.value_and_gradient(X, Y)
+    history = cr.train(net, X, Y, optimizer="sgd", learning_rate=0.1, batch_size=None, epochs=1, penalty=0.5, verbose=0)
+    for layer in (1, 2):
+        step = gradient.W[layer] + 0.5 * twin.W[layer]
+        np.testing.assert_allclose(net.W[layer], twin.W[layer] - 0.1 * step, rtol=1e-12)
+        np.testing.assert_allclose(net.b[layer], twin.b[layer] - 0.1 * gradient.b[layer], rtol=1e-12)
+    weights = np.concatenate([net.W[1].ravel(), net.W[2].ravel()])
+    assert history.penalty == [pytest.approx(0.25 * (weights**2).sum())]
+    assert history.cost == [pytest.approx(twin.cost(X, Y))]  # the cost of the history is without the penalty
+
+
+def test_sample_weights_act_like_repeated_rows():
+    weights = np.ones(60)
+    weights[:10] = 3
+    repeated = np.concatenate([np.arange(60), np.arange(10), np.arange(10)])
+    nets = [regressor(), regressor()]
+    cr.train(nets[0], X, Y, sample_weight=weights, optimizer="sgd", batch_size=None, epochs=5, verbose=0)
+    cr.train(nets[1], X[repeated], Y[repeated], optimizer="sgd", batch_size=None, epochs=5, verbose=0)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-12)
+
+
+def test_a_batch_of_zero_weight_is_left_out():
+    weights = np.repeat([1.0, 0.0], 30)
+    nets = [regressor(), regressor()]
+    options = {"optimizer": "adam", "batch_size": 30, "epochs": 3, "shuffle": False, "verbose": 0}
+    cr.train(nets[0], X, Y, sample_weight=weights, **options)
+    cr.train(nets[1], X[:30], Y[:30], **options)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
+def test_schedule_sees_fractions_of_epochs():
+    asked = []
+
+    class Spy:
+        def rate(self, t):
+            asked.append(t)
+            return 0.01
+
+    cr.train(regressor(), X, Y, optimizer="sgd", learning_rate=Spy(), batch_size=20, epochs=2, verbose=0)
+    np.testing.assert_allclose(asked, [0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
+
+
+def test_E28_adaptive_rate_falls_and_ends_training():
+    rule = cr.schedules.Adaptive(0.1, factor=0.1, patience=1, tolerance=1e9, least_rate=1e-3)
+    history = cr.train(regressor(), X, Y, optimizer="sgd", learning_rate=rule, epochs=50, verbose=0)
+    # the first cost improves on infinity, every later one fails: 0.1, 0.1, 0.01, 0.001, then below the least
+    np.testing.assert_allclose(history.learning_rate, [0.1, 0.1, 0.01, 0.001], rtol=1e-12)
+    assert history.stopped == "learning_rate"
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+def test_uint8_memory_mapped_and_float32_rows_give_the_same_as_float64(tmp_path):
+    bytes_ = RNG.integers(0, 255, (50, 4)).astype("uint8")
+    np.save(tmp_path / "x.npy", bytes_)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    results = []
+    for rows in (bytes_, mapped, bytes_.astype("float32"), np.asfortranarray(bytes_.astype("float64"))):
+        net = cr.Network([4, 5, 3], ["tanh", "softmax"], "cross_entropy", seed=2)
+        cr.train(net, rows, LABELS[:50], epochs=2, batch_size=8, verbose=0)
+        results.append(net.parameters.tobytes())
+    assert len(set(results)) == 1
+
+
+def test_class_indices_and_one_hot_rows_train_alike():
+    nets = [cr.Network([4, 5, 3], ["tanh", "softmax"], "cross_entropy", seed=2) for _ in range(2)]
+    cr.train(nets[0], X, LABELS, epochs=2, verbose=0)
+    cr.train(nets[1], X, np.eye(3)[LABELS], epochs=2, verbose=0)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
+def test_zero_epochs_change_nothing():
+    net = regressor()
+    before = net.parameters.copy()
+    history = cr.train(net, X, Y, epochs=0, verbose=0)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert history.epochs == 0
+    assert history.stopped == "epochs"
+
+
+# --- validation and early stopping ---------------------------------------------------------------------------------
+def test_own_validation_set_is_measured_after_each_epoch():
+    net = regressor()
+    costs = []
+    history = cr.train(
+        net, X[:40], Y[:40], validation=(X[40:], Y[40:]), epochs=3, verbose=0,
+        callbacks=[lambda net, history: costs.append(net.cost(X[40:], Y[40:]))],
+    )  # fmt: skip
+    np.testing.assert_allclose(history.validation_cost, costs, rtol=1e-12)
+
+
+def test_weighted_validation_set():
+    weights = np.linspace(0, 2, 20)
+    net = regressor()
+    history = cr.train(net, X[:40], Y[:40], validation=(X[40:], Y[40:], weights), epochs=1, verbose=0)
+    assert history.validation_cost == [pytest.approx(net.cost(X[40:], Y[40:], weights))]
+
+
+def test_validation_fraction_is_left_out_of_training():
+    seen = set()
+
+    class Spy(cr.SGD):
+        def update(self, state, parameters, gradient, rate):
+            seen.add(round(float(gradient[0]) ** 0.5))
+            return state, parameters
+
+    net = cr.Network([1, 1], "identity", "half_squared_error", bias=False, dtype="float64", initializer="zeros")
+    rows = np.arange(1.0, 11.0)[:, np.newaxis]
+    history = cr.train(net, rows, -rows[:, 0], optimizer=Spy(), batch_size=1, epochs=3, validation=0.25, verbose=0)
+    assert len(seen) == 7  # ⌈0.25 · 10⌉ = 3 rows are held out
+    held_out = [x for x in range(1, 11) if x not in seen]
+    assert history.validation_cost[0] == pytest.approx(np.mean([x**2 / 2 for x in held_out]))
+
+
+def _overfitting(**options):
+    """Train far too long on a few noisy rows; the validation cost first falls, then rises."""
+    rng = np.random.default_rng(3)
+    rows = rng.standard_normal((40, 4))
+    y = np.tanh(rows[:, 0]) + 0.8 * rng.standard_normal(40)
+    net = cr.Network([4, 30, 1], ["tanh", "identity"], "squared_error", dtype="float64", seed=1)
+    snapshots = []
+    history = cr.train(
+        net, rows[:20], y[:20], validation=(rows[20:], y[20:]), learning_rate=0.01, batch_size=5, epochs=120, verbose=0,
+        callbacks=[lambda net, history: snapshots.append(net.parameters.copy())], **options,
+    )  # fmt: skip
+    return net, history, snapshots
+
+
+def test_early_stopping_waits_for_its_patience_and_restores_the_best_epoch():
+    net, history, snapshots = _overfitting(early_stopping=7)
+    best = int(np.argmin(history.validation_cost))
+    assert history.stopped == "early_stopping"
+    assert history.epochs == best + 1 + 7 < 120
+    assert history.restored_epoch == best + 1
+    np.testing.assert_array_equal(net.parameters, snapshots[best])
+
+
+def test_early_stopping_can_leave_the_last_parameters_or_only_restore():
+    net, history, snapshots = _overfitting(early_stopping=cr.EarlyStopping(patience=7, restore_best=False))
+    assert history.restored_epoch is None
+    np.testing.assert_array_equal(net.parameters, snapshots[-1])
+    net, history, snapshots = _overfitting(early_stopping=cr.EarlyStopping(patience=None))
+    assert history.epochs == 120
+    assert history.stopped == "epochs"
+    np.testing.assert_array_equal(net.parameters, snapshots[int(np.argmin(history.validation_cost))])
+
+
+def test_early_stopping_tolerance_counts_from_the_last_real_improvement():
+    rule = cr.EarlyStopping(patience=3, tolerance=1e9)
+    net = regressor()
+    history = cr.train(net, X, Y, early_stopping=rule, epochs=50, verbose=0)
+    assert history.epochs == 4  # the first improves on infinity, three don't improve by 1e9
+    assert history.restored_epoch == int(np.argmin(history.cost)) + 1
+
+
+def test_early_stopping_without_a_validation_set_looks_at_the_training_cost():
+    net = regressor()
+    history = cr.train(net, X, Y, optimizer="sgd", learning_rate=1e-12, early_stopping=True, epochs=100, verbose=0)
+    assert not history.validation_cost
+    assert history.monitored is history.cost
+    assert history.stopped in ("early_stopping", "epochs")
+
+
+# --- callbacks, history --------------------------------------------------------------------------------------------
+def test_a_callback_sees_the_epoch_and_ends_training_by_returning_true():
+    seen = []
+
+    def stop(net, history):
+        seen.append((history.epochs, net.cost(X, Y)))
+        return history.epochs == 3
+
+    history = cr.train(regressor(), X, Y, epochs=10, callbacks=[stop], verbose=0)
+    assert [epoch for epoch, _ in seen] == [1, 2, 3]
+    assert history.stopped == "callback"
+    assert history.message == "stopped after epoch 3: a callback ended training"
+
+
+def test_an_exception_of_a_callback_comes_through_and_leaves_the_epoch_s_parameters():
+    net = regressor()
+    snapshots = []
+
+    def fail(net, history):
+        snapshots.append(net.parameters.copy())
+        if history.epochs == 2:
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match=r"^mine$"):
+        cr.train(net, X, Y, epochs=5, callbacks=[fail], verbose=0)
+    np.testing.assert_array_equal(net.parameters, snapshots[1])
+
+
+def test_history_as_a_table():
+    history = cr.train(regressor(), X, Y, epochs=3, validation=0.2, verbose=0)
+    table = history.to_pandas()
+    assert list(table.columns) == ["cost", "validation_cost", "penalty", "gradient_norm", "learning_rate", "seconds"]
+    assert table.index.tolist() == [1, 2, 3]
+    assert table.index.name == "epoch"
+    assert table["cost"].tolist() == history.cost
+    assert history.to_dict()["epoch"] == [1.0, 2.0, 3.0]
+    assert all(second > 0 for second in history.seconds)
+
+
+def test_history_without_pandas_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(cr.ChainruleError) as error:
+        cr.History().to_pandas()
+    assert str(error.value) == (
+        "to_pandas(): expected pandas, got no such package. Install it with: pip install 'chainrule[pandas]', or use "
+        "to_dict()."
+    )
+
+
+# --- L-BFGS --------------------------------------------------------------------------------------------------------
+def test_E30_lbfgs_reaches_the_least_squares_solution():
+    net = cr.Network([4, 1], "identity", "squared_error", dtype="float64", seed=1)
+    history = cr.train(net, X, Y, optimizer="lbfgs", epochs=200, verbose=0)
+    design = np.column_stack([X, np.ones(60)])
+    expected, residual, *_ = np.linalg.lstsq(design, Y, rcond=None)
+    np.testing.assert_allclose(net.parameters, expected, atol=1e-6)
+    assert history.stopped == "converged"
+    assert history.cost[-1] == pytest.approx(residual[0] / 60, rel=1e-9)
+    assert history.gradient_norm[-1] < 1e-5
+    assert math.isnan(history.learning_rate[0])
+
+
+def test_E30_lbfgs_with_penalty_weights_and_blocks_of_rows_reaches_ridge_regression():
+    rng = np.random.default_rng(0)
+    rows, w = rng.standard_normal((9000, 3)), rng.uniform(0, 2, 9000)
+    y = rows @ [1, 2, 3] + rng.standard_normal(9000)
+    net = cr.Network([3, 1], "identity", "half_squared_error", dtype="float64")
+    history = cr.train(net, rows, y, sample_weight=w, penalty=0.1, optimizer="lbfgs", epochs=100, verbose=0)
+    design = np.column_stack([rows, np.ones(9000)])
+    normal = (design.T * w) @ design / w.sum() + 0.1 * np.diag([1, 1, 1, 0])
+    np.testing.assert_allclose(net.parameters, np.linalg.solve(normal, (design.T * w) @ y / w.sum()), atol=1e-6)
+    assert history.cost[-1] == pytest.approx(net.cost(rows, y, w), rel=1e-12)
+
+
+def test_E30_lbfgs_stops_early_restores_and_obeys_callbacks():
+    _, history, _ = _overfitting(optimizer="lbfgs", early_stopping=5)
+    assert history.stopped == "early_stopping"
+    assert history.restored_epoch == int(np.argmin(history.validation_cost)) + 1
+    history = cr.train(regressor(), X, Y, optimizer=cr.LBFGS(memory=3), epochs=4, verbose=0)
+    assert history.epochs == 4
+    assert history.stopped == "epochs"
+
+
+# --- divergence ----------------------------------------------------------------------------------------------------
+def test_divergence_ends_training_with_the_last_finite_epoch_s_parameters_and_says_where():
+    net = cr.Network([4, 6, 1], ["relu", "identity"], "squared_error", seed=1)
+    snapshots = []
+    with pytest.warns(DivergenceWarning) as caught:
+        history = cr.train(
+            net, 1e3 * X, 1e3 * Y, optimizer="sgd", learning_rate=1e-3, batch_size=60, epochs=50, verbose=0,
+            callbacks=[lambda net, history: snapshots.append(net.parameters.copy())],
+        )  # fmt: skip
+    assert history.stopped == "divergence"
+    assert 0 < history.epochs < 50
+    assert np.isfinite(net.parameters).all()
+    np.testing.assert_array_equal(net.parameters, snapshots[-1])
+    assert history.restored_epoch == history.epochs
+    assert history.message == str(caught[0].message)
+    assert history.message.startswith(
+        f"training diverged in epoch {history.epochs + 1}, step 1: expected finite numbers, got an infinite or undefined "
+        "one: "
+    )
+    assert history.message.endswith(
+        f"The parameters are those after epoch {history.epochs}, the last finite one. Lower learning_rate, which was "
+        "0.001, or scale the columns of X to about 1."
+    )
+    assert " of layer " in history.message
+
+
+def test_divergence_in_the_first_epoch_keeps_the_initial_parameters():
+    net = regressor()
+    before = net.parameters.copy()
+    with pytest.warns(DivergenceWarning, match="The parameters are those from before training"):
+        history = cr.train(net, X, Y, optimizer="sgd", learning_rate=1e308, epochs=5, verbose=0)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert history.epochs == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "where"),
+    [
+        (lambda net: net.W[1].__setitem__((0, 0), 1e308), "z of layer 1 (E1) holds "),
+        (lambda net: net.b[2].__setitem__(0, 1e200), "the cost squared_error of layer 2's output (E3) holds inf"),
+    ],
+)
+def test_divergence_names_layer_and_equation(spoil, where):
+    net = cr.Network([4, 6, 1], ["relu", "identity"], "squared_error", dtype="float64", seed=1)
+    spoil(net)
+    with pytest.warns(DivergenceWarning) as caught:
+        cr.train(net, 1e10 * X, Y, optimizer="sgd", epochs=1, batch_size=60, verbose=0)
+    assert where in str(caught[0].message)
+
+
+def test_divergence_of_the_gradient_names_its_layer():
+    # a^1 = 1e37, a^2 = 1e10 and C = 1e20 are finite in float32, but ∂C/∂W^2 = a^1 δ^2 = 2e47 is not
+    net = cr.Network([1, 1, 1], "identity", "squared_error", bias=False)
+    net.W[1][...], net.W[2][...] = 1e18, 1e-27
+    with pytest.warns(DivergenceWarning, match=r"the gradient in W of layer 2 \(E7\) holds inf"):
+        cr.train(net, [[1e19]], [0.0], epochs=1, verbose=0)
+
+
+def test_lbfgs_divergence_is_a_stop_too():
+    net = cr.Network([4, 6, 1], ["exp", "identity"], "squared_error", dtype="float64", seed=1)
+    with pytest.warns(
+        DivergenceWarning, match=r"a of layer 1 \(E2\) holds inf.*or scale the columns|Scale the columns"
+    ):
+        history = cr.train(net, 1e4 * X, Y, optimizer="lbfgs", epochs=5, verbose=0)
+    assert history.stopped == "divergence"
+    assert np.isfinite(net.parameters).all()
+
+
+def test_norm_does_not_overflow_float32():
+    assert norm(np.full(4, 1e30, dtype="float32")) == pytest.approx(2e30, rel=1e-6)
+    assert norm(np.full(4, 1e300)) == pytest.approx(2e300)
+    assert norm(np.array([np.inf, 1.0])) == np.inf
+    assert math.isnan(norm(np.array([np.nan, 1.0])))
+
+
+# --- interrupt -----------------------------------------------------------------------------------------------------
+def test_ctrl_c_returns_the_history_and_the_parameters_of_the_last_step():
+    def interrupt(net, history):
+        if history.epochs == 2:
+            raise KeyboardInterrupt
+
+    net, twin = regressor(), regressor()
+    history = cr.train(net, X, Y, epochs=9, callbacks=[interrupt], verbose=0)
+    assert history.stopped == "interrupt"
+    assert history.epochs == 2
+    cr.train(twin, X, Y, epochs=2, verbose=0)
+    np.testing.assert_array_equal(net.parameters, twin.parameters)
+
+
+SCRIPT = """
+import numpy as np, sys
+import chainrule as cr
+X = np.random.default_rng(0).standard_normal((20000, 50)); Y = X[:, 0]
+net = cr.Network([50, 100, 1], ["tanh", "identity"])
+history = cr.train(net, X, Y, epochs=100000, verbose=0, callbacks=[lambda net, history: print("epoch", flush=True)])
+print(history.stopped, bool(np.isfinite(net.parameters).all()))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal does on POSIX systems")
+def test_a_real_sigint_stops_within_a_second():
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "epoch\n"
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert output.splitlines()[-1] == "interrupt True"
+    assert process.returncode == 0
+    assert time.monotonic() - sent < 10  # a hang, not a speed, is what this would catch
+
+
+# --- bad input -----------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"X": X[:, :3]}, "X: expected 4 columns, one for each of the network's inputs, got shape (60, 3)."),
+        ({"X": np.where(np.arange(4) == 2, np.nan, X)}, "X[0, 2]: expected a finite number, got nan."),
+        ({"X": X[:0]}, "X: expected at least one row, got shape (0, 4)."),
+        ({"X": [["a"] * 4]}, "X: expected real numbers, got dtype <U1."),
+        ({"Y": Y[:9]}, "Y: expected 60 rows, as X has, got shape (9,)."),
+        ({"Y": np.where(np.arange(60) == 7, np.inf, Y)}, "Y[7, 0]: expected a finite number, got inf."),
+        ({"optimizer": "adma"}, "unknown optimizer: expected one of adam, adamw, lbfgs, momentum, nesterov, rmsprop, sgd, "
+         "got 'adma'. Did you mean adam"),
+        ({"learning_rate": -1}, "learning_rate: expected a finite number > 0, got -1."),
+        ({"batch_size": 0}, "batch_size: expected a whole number ≥ 1 or None, got 0. Give batch_size a whole number."),
+        ({"batch_size": 2.0}, "batch_size: expected a whole number ≥ 1 or None, got 2.0."),
+        ({"epochs": -1}, "epochs: expected a whole number ≥ 0, got -1. Give epochs a whole number."),
+        ({"epochs": None}, "epochs: expected a whole number ≥ 0, got None."),
+        ({"penalty": -0.1}, "penalty: expected a finite number ≥ 0, got -0.1. 0 is no penalty; usual values are"),
+        ({"n_threads": 0}, "n_threads: expected a whole number ≥ 1 or None, got 0."),
+        ({"seed": "a"}, "seed: expected a whole number ≥ 0, a Generator or None, got 'a'."),
+        ({"callbacks": [3]}, "callbacks: expected functions (net, history), got 3. Each is called after every epoch;"),
+        ({"early_stopping": "yes"}, "early_stopping: expected True, a patience, or cr.EarlyStopping, got 'yes'."),
+        ({"early_stopping": 0}, "EarlyStopping: patience: expected a whole number ≥ 1 or None, got 0."),
+        ({"validation": 1.5}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got float 1.5."),
+        ({"validation": X}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got ndarray array("),
+        ({"validation": (X[:, :2], Y)}, "validation X: expected 4 columns, one for each of the network's inputs, got shape "
+         "(60, 2)."),
+        ({"validation": (X, Y[:5])}, "validation Y: expected 60 rows, as validation X has, got shape (5,)."),
+        ({"X": X[:1], "Y": Y[:1], "validation": 0.5}, "validation: expected rows left to train on, got 1 row. Write"),
+        ({"sample_weight": [1, 2]}, "sample_weight: expected shape (60,), one for each row of X, got shape (2,)."),
+        ({"net": "net"}, "net: expected a cr.Network, got str. Make one: net = cr.Network([n_inputs, …, n_outputs])."),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_before_anything_changes(options, message):
+    net = regressor()
+    before = net.parameters.copy()
+    arguments = {"net": net, "X": X, "Y": Y, "verbose": 0} | options
+    with pytest.raises(InputError) as error:
+        cr.train(arguments.pop("net"), arguments.pop("X"), arguments.pop("Y"), **arguments)
+    assert str(error.value).startswith(message)
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_bad_solver_settings_are_refused():
+    for make, message in [
+        (lambda: cr.LBFGS(memory=0), "LBFGS: memory: expected a whole number ≥ 1, got 0. Usual values are 5 to 20."),
+        (lambda: cr.LBFGS(gradient_tolerance=-1), "LBFGS: gradient_tolerance: expected a finite number ≥ 0, got -1."),
+        (lambda: cr.EarlyStopping(tolerance=-1), "EarlyStopping: tolerance: expected a finite number ≥ 0, got -1."),
+    ]:
+        with pytest.raises(InputError) as error:
+            make()
+        assert str(error.value).startswith(message)
+
+
+def test_n_threads_gives_the_same_result_to_rounding():
+    nets = [regressor(), regressor()]
+    for net, n in zip(nets, (1, 2), strict=True):
+        cr.train(net, X, Y, epochs=3, n_threads=n, verbose=0)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-9)
