@@ -17,6 +17,7 @@ import inspect
 import io
 import re
 import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,15 +93,35 @@ def sessions(block: Block) -> list[tuple[str, str]]:
     return [(command, "\n".join(lines)) for command, lines in found]
 
 
-def run_command(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a command prints, on standard output and standard error.
+def run_command(command: str, page: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a command prints, on standard output and standard error together.
 
-    Run by the entry point of `chainrule` and of `python -m chainrule` within this process: twenty new ones would spend
-    half a minute on importing scikit-learn. tests/cli starts processes.
+    Those of the tutorial start a process, as its reader does. The others go through the same entry point within this
+    process: twenty more processes would spend half a minute on importing scikit-learn.
     """
     program, *arguments = shlex.split(command)
     assert program == "chainrule", f"{command}: only chainrule is run; mark other commands no-test"
-    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    printed, code = (in_a_process if page.startswith("tutorial/") else in_this_process)(arguments, monkeypatch)
+    is_error = any(line.startswith("chainrule: ") for line in printed.splitlines())
+    assert code == (2 if is_error else 0), f"{command} ended with exit code {code} and printed:\n{printed}"
+    return printed
+
+
+def in_a_process(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    monkeypatch.setenv("PYTHONUTF8", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "chainrule", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    return done.stdout, done.returncode
+
+
+def in_this_process(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, int]:
+    monkeypatch.setattr(sys, "argv", ["chainrule", *arguments])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         try:
@@ -109,9 +130,7 @@ def run_command(command: str, monkeypatch: pytest.MonkeyPatch) -> str:
             code = ended.code or 0
         else:
             code = 0
-    is_error = printed.getvalue().startswith("chainrule: ") or "\nchainrule: " in printed.getvalue()
-    assert code == (2 if is_error else 0), f"{command} ended with exit code {code}"
-    return printed.getvalue()
+    return printed.getvalue(), code
 
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
@@ -154,7 +173,7 @@ def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
             n_run += 1
         elif block.info == "console":
             for command, shown in sessions(block):
-                assert_same_session(shown, run_command(command, monkeypatch), f"{where}: {command}")
+                assert_same_session(shown, run_command(command, page, monkeypatch), f"{where}: {command}")
                 n_run += 1
         else:
             assert block.info in ("python no-test", "console no-test", "json"), f"{where}: unknown block {block.info!r}"
@@ -174,13 +193,20 @@ def test_few_blocks_are_not_run():
     assert len(untested) <= UNTESTED_AT_MOST, untested
 
 
+def anchors(path: Path) -> set[str]:
+    """The anchors that the headings of a page get, as GitHub makes them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_links_lead_somewhere():
     for path in [*DOCS.glob("*.md"), *DOCS.glob("*/*.md")]:
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
             if not target.startswith(("http:", "https:")):
-                assert (path.parent / target).exists(), (
-                    f"{path.relative_to(DOCS)} links to {target}, which is not there"
-                )
+                place = path.parent / target if target else path
+                assert place.exists(), f"{path.relative_to(DOCS)} links to {target}, which is not there"
+                assert not anchor or anchor in anchors(place), f"{path.relative_to(DOCS)}: no heading for #{anchor}"
 
 
 def test_every_public_name_is_in_the_list_of_names():

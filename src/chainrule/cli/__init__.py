@@ -12,7 +12,7 @@ def main() -> None:
     from chainrule.cli.app import app
 
     try:
-        app()
+        app(prog_name="chainrule")
     except ChainruleError as error:
         sys.stderr.write(f"chainrule: {error}\n")
         sys.exit(2)

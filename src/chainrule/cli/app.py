@@ -11,6 +11,7 @@ app = typer.Typer(
     help="Train dense networks by explicit backpropagation.",
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain text reads the same on a terminal, in a pipe and in a log
     pretty_exceptions_enable=False,
 )
 app.command("train")(train.train)

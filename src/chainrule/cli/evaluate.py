@@ -13,8 +13,10 @@ from chainrule.data.readers import read
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A file that `chainrule train` wrote.")],
-    data: Annotated[str, typer.Argument(help="As for train: a name, an NPZ file, or a folder of IDX files.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that `chainrule train` wrote.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="As for train: a name, an NPZ file, or a folder of IDX files.")
+    ],
     part: Annotated[
         str, typer.Option(help="test (rows held out in training, or the source's test part), train, or all.")
     ] = "test",

@@ -13,7 +13,7 @@ from chainrule.modelfile.networks import build, describe
 
 
 def info(
-    model: Annotated[str, typer.Argument(help="A model file, of `chainrule train` or of cr.save.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, of `chainrule train` or of cr.save.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Show layers, sizes, parameters, classes and training history of a model."""

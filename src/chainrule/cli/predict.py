@@ -18,8 +18,8 @@ from chainrule.modelfile.atomic import check_writable, write_atomically
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A file that `chainrule train` wrote.")],
-    data: Annotated[str, typer.Argument(help="As for train; targets aren't needed.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that `chainrule train` wrote.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; targets aren't needed.")],
     part: Annotated[str, typer.Option(help="all rows, test, or train, as for evaluate.")] = "all",
     out: Annotated[Path | None, typer.Option(help="Write the CSV there instead of to standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,

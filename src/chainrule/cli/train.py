@@ -13,6 +13,7 @@ from chainrule.cli.output import Printer, counted, without_nan
 from chainrule.data.labelled import LabelledData, Task, choose_task, split
 from chainrule.data.pipeline import Pipeline, Scaling
 from chainrule.data.readers import read
+from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
 from chainrule.errors import ChainruleError, DataError, DivergenceWarning, InputError, text
 from chainrule.maths.intervals import REALS
@@ -31,13 +32,16 @@ def train(
     data: Annotated[
         str,
         typer.Argument(
-            help="breast_cancer, diabetes, digits, iris, wine; an NPZ file with X and Y; or a folder of IDX files."
+            metavar="DATA",
+            help="breast_cancer, diabetes, digits, iris, wine; an NPZ file with X and Y; or a folder of IDX files.",
         ),
     ],
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers: 128,64; an empty text for none.")] = "100",
     activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
-    output: Annotated[str | None, typer.Option(help="Activation of the output layer [softmax or identity].")] = None,
-    cost: Annotated[str | None, typer.Option(help="Cost [cross_entropy or squared_error].")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Activation of the output layer; softmax or identity by default.")
+    ] = None,
+    cost: Annotated[str | None, typer.Option(help="Cost; cross_entropy or squared_error by default.")] = None,
     epochs: Annotated[int, typer.Option(help="Passes over the data, at most.")] = 30,
     optimizer: Annotated[str, typer.Option(help="sgd, momentum, nesterov, rmsprop, adam, adamw, lbfgs.")] = "adam",
     learning_rate: Annotated[float, typer.Option(help="Step size η.")] = 1e-3,
@@ -50,7 +54,7 @@ def train(
     test_fraction: Annotated[
         float, typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part.")
     ] = 0.2,
-    task: Annotated[str | None, typer.Option(help="classification or regression [told from the targets].")] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression; by default the targets tell.")] = None,
     scale: Annotated[bool, typer.Option(help="Standardise the columns.")] = True,
     initializer: Annotated[str, typer.Option(help="How weights are drawn.")] = "glorot_uniform",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
@@ -128,12 +132,15 @@ def _hidden(given: str) -> list[int]:
 
 def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str, Any]) -> Pipeline:
     """Set up network and scalings from the training rows."""
+    check_finite(training.X, "float64", f"X of {training.name}")
     labels = training.required_labels()
     classes = np.unique(labels) if task == "classification" else np.array([])
     if task == "classification" and len(classes) < 2:
         hint = "There is nothing to tell apart."
         raise DataError(text(f"targets of {training.name}", expected="2 classes or more", got=str(classes), hint=hint))
     columns = labels.reshape(len(labels), -1)
+    if task == "regression":
+        check_finite(columns, "float64", f"targets of {training.name}")
     n_out = len(classes) if task == "classification" else columns.shape[1]
     net = Network(
         [training.X.shape[1], *options["hidden"], n_out],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from pathlib import Path
@@ -30,12 +31,13 @@ def load(path: Path) -> LabelledData:
     if not zipfile.is_zipfile(path):
         raise DataError(text(str(path), expected="an NPZ file", got="a file of another kind, or cut short", hint=hint))
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except ValueError as error:
         problem = "Python objects, which could run code" if "allow_pickle" in str(error) else str(error)
         raise DataError(text(str(path), expected="arrays of numbers or text", got=problem, hint=hint)) from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # RuntimeError is zipfile's for a member that is encrypted or compressed in a way it doesn't know
         raise DataError(text(str(path), expected="a whole NPZ file", got=str(error), hint=hint)) from None
     X = _first(arrays, _ROWS)
     if X is None:
@@ -66,4 +68,4 @@ def _labelled(path: str, what: str, X: NDArray[Any], Y: NDArray[Any] | None) -> 
         hint = "One target, or one row of numbers, for each row of X."
         got = f"shape {Y.shape} of dtype {Y.dtype}"
         raise DataError(text(f"targets of {what} in {path}", expected=f"{len(X)} targets", got=got, hint=hint))
-    return LabelledData(path, X.reshape(len(X), -1), Y)
+    return LabelledData(path, X.reshape(len(X), math.prod(X.shape[1:])), Y)

@@ -114,8 +114,8 @@ class Pipeline:
 
     def evaluate(self, data: LabelledData) -> dict[str, float]:
         """Measure predictions against labels: accuracies, or errors in the targets' units, beside baselines; and C."""
-        targets = self.encode(data)
         X = self.transform(data.X, f"X of {data.name}")
+        targets = self.encode(data)
         cost = {"cost": self.net.cost(X, targets)}
         outputs = self.net.predict(X)
         if self.task == "classification":

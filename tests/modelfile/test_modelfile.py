@@ -1,0 +1,222 @@
+"""Model files: what goes in comes out; every kind of damage is an error; nothing is half-written."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.errors import ModelFileError
+from chainrule.modelfile import atomic
+from chainrule.modelfile.atomic import check_writable, write_atomically
+
+
+def network(**changes):
+    arguments = {"sizes": [3, 4, 2], "activations": ["leaky_relu(0.2)", "softmax"], "cost": "cross_entropy", "seed": 5}
+    return cr.Network(**(arguments | changes))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bias", [True, False, [False, True]])
+def test_a_network_comes_back_with_the_same_bits(tmp_path, dtype, bias):
+    net = network(dtype=dtype, bias=bias, reduction="sum")
+    path = tmp_path / "m.chainrule"
+    cr.save(net, path)
+    back = cr.load(path)
+    assert back.parameters.tobytes() == net.parameters.tobytes()
+    assert repr(back) == repr(net)
+    assert back.plan.reduction == "sum"
+    back.W[1][...] = 0  # writable, of the network's own memory
+    assert not back.parameters[:12].any()
+
+
+def test_the_file_is_plain_safetensors_with_one_json_header(tmp_path):
+    net = network()
+    cr.save(net, tmp_path / "m.chainrule")
+    arrays = safetensors.numpy.load_file(tmp_path / "m.chainrule")
+    assert sorted(arrays) == ["W1", "W2", "b1", "b2"]
+    np.testing.assert_array_equal(arrays["W1"], net.W[1])
+    with safetensors.safe_open(tmp_path / "m.chainrule", framework="numpy") as opened:
+        metadata = opened.metadata()
+    assert list(metadata) == ["chainrule"]
+    assert json.loads(metadata["chainrule"]) == {
+        "version": 1,
+        "network": {
+            "sizes": [3, 4, 2],
+            "activations": ["leaky_relu(0.2)", "softmax"],
+            "cost": "cross_entropy",
+            "bias": [True, True],
+            "reduction": "mean",
+            "dtype": "float32",
+        },
+    }
+
+
+def test_own_activation_is_kept_by_name_and_has_to_be_known_when_loading(tmp_path):
+    own = cr.Activation("modelfile_cube", lambda z: z**3, lambda z: 3 * z**2)
+    net = cr.Network([2, 3, 1], [own, "identity"])
+    cr.save(net, tmp_path / "m")
+    with pytest.raises(ModelFileError) as error:
+        cr.load(tmp_path / "m")
+    assert str(error.value).startswith(f"header of {tmp_path / 'm'}: unknown activation: expected one of ")
+    assert str(error.value).endswith(
+        "If it is your own activation or cost, call cr.register_activation or cr.register_cost before loading."
+    )
+    cr.register_activation(own)
+    assert cr.load(tmp_path / "m").activations == ("modelfile_cube", "identity")
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+def test_a_file_cut_at_any_byte_is_an_error(tmp_path):
+    path = tmp_path / "m.chainrule"
+    cr.save(network(), path)
+    content = path.read_bytes()
+    assert len(content) < 1000
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(ModelFileError, match=r": expected (a whole model file|a chainrule header), got "):
+            cr.load(path)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_file_with_any_byte_changed_loads_or_is_a_model_file_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("flip") / "m.chainrule"
+    cr.save(network(), path)
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(0, len(content) - 1))
+    content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    try:
+        net = cr.load(path)
+    except ModelFileError:
+        return
+    assert np.isfinite(net.parameters).all()
+
+
+def _rewrite(path, change):
+    """Save a network with its header and arrays changed."""
+    cr.save(network(), path)
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        header = json.loads(opened.metadata()["chainrule"])
+    header = change(header, arrays) or header
+    content = header if isinstance(header, str) else json.dumps(header)
+    path.write_bytes(safetensors.numpy.save(arrays, metadata={"chainrule": content}))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda h, a: h.update(version=2), "header of PATH: expected version 1 to 1, got version 2. Install a newer "
+         "chainrule: pip install -U chainrule"),
+        (lambda h, a: h.update(version="1"), "header of PATH: expected version 1 to 1, got version '1'."),
+        (lambda h, a: h.pop("version") and None, "header of PATH: expected a JSON object with a version, got '{"),
+        (lambda h, a: "[" * 100_000, "header of PATH: expected a JSON object with a version, got '[["),
+        (lambda h, a: "null", "header of PATH: expected a JSON object with a version, got 'null'"),
+        (lambda h, a: h.pop("network") and None, "header of PATH: expected a network, got KeyError 'network'. The file is"),
+        (lambda h, a: h.update(network=[1]), "header of PATH: expected a network, got TypeError"),
+        (lambda h, a: h["network"].update(sizes=[3, 5, 2]), "array W1 of PATH: expected shape (3, 5) of float32, got shape "
+         "(3, 4) of float32. The file is damaged"),
+        (lambda h, a: h["network"].update(sizes=[10**12, 10**12]), "header of PATH: activations: expected one for all"),
+        (lambda h, a: h["network"].update(sizes="many"), "header of PATH: sizes: expected a list of whole numbers, got"),
+        (lambda h, a: h["network"].update(dtype="float64"), "array W1 of PATH: expected shape (3, 4) of float64, got"),
+        (lambda h, a: h["network"].update(activations=[1, 2]), "header of PATH: activations: expected names or"),
+        (lambda h, a: h["network"].update(activations=["tanh", "relu"]), "header of PATH: output activation relu does not"),
+        (lambda h, a: a.pop("b2") is None, "array b2 of PATH: expected shape (2,) of float32, got none. The file"),
+        (lambda h, a: a.update(W2=np.full((4, 2), np.nan, "float32")), "array 'W2' of PATH: expected finite numbers, got "
+         "a NaN or infinite one."),
+        (lambda h, a: a.update(W2=np.zeros((4, 2), "int32")), "array 'W2' of PATH: expected float32 or float64, got I32."),
+    ],
+)  # fmt: skip
+def test_a_header_or_array_that_lies_is_refused(tmp_path, change, message):
+    path = tmp_path / "m.chainrule"
+    _rewrite(path, change)
+    with pytest.raises(ModelFileError) as error:
+        cr.load(path)
+    assert str(error.value).startswith(message.replace("PATH", str(path)))
+
+
+def test_files_that_are_something_else_are_refused(tmp_path):
+    for name, content in [
+        ("empty", b""),
+        ("text", b"hello " * 50),
+        ("huge_header", b"\xff" * 64),
+        ("zip", b"PK\3\4" * 30),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            ModelFileError, match=rf"{name}: expected a whole model file, got .*Was it copied completely"
+        ):
+            cr.load(tmp_path / name)
+    (tmp_path / "other").write_bytes(safetensors.numpy.save({"a": np.zeros(2, "float32")}))
+    with pytest.raises(ModelFileError, match=r"other: expected a chainrule header, got a safetensors file without it"):
+        cr.load(tmp_path / "other")
+    with pytest.raises(ModelFileError, match=r"none: expected a model file, got no such file\. Check the path\."):
+        cr.load(tmp_path / "none")
+    with pytest.raises(ModelFileError, match=r"expected a model file, got a folder\."):
+        cr.load(tmp_path)
+
+
+# --- writing ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("fails", ["write", "fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, fails):
+    path = tmp_path / "m.chainrule"
+    cr.save(network(seed=1), path)
+    old = path.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    if fails == "fsync":
+        monkeypatch.setattr(os, "fsync", full)
+    elif fails == "replace":
+        monkeypatch.setattr(atomic.Path, "replace", full)
+    else:
+        temporary = atomic.tempfile.NamedTemporaryFile
+
+        def failing(*args, **kwargs):
+            file = temporary(*args, **kwargs)
+            file.write = full
+            return file
+
+        monkeypatch.setattr(atomic.tempfile, "NamedTemporaryFile", failing)
+    with pytest.raises(ModelFileError) as error:
+        cr.save(network(seed=2), path)
+    assert str(error.value) == (
+        f"writing {path}: expected room and leave to write, got [Errno 28] No space left on device. What was there "
+        "before is unchanged."
+    )
+    assert path.read_bytes() == old
+    assert [file.name for file in tmp_path.iterdir()] == ["m.chainrule"]
+
+
+def test_an_interrupted_write_leaves_no_temporary_file(tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "m", b"x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_file_has_the_rights_of_any_new_file(tmp_path):
+    (tmp_path / "plain").write_bytes(b"")
+    write_atomically(tmp_path / "m", b"abc")
+    assert (tmp_path / "m").read_bytes() == b"abc"
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+def test_places_that_cannot_be_written_are_named_before_any_work(tmp_path):
+    with pytest.raises(ModelFileError, match=r"expected a file's name, got a folder\. Add a file name\."):
+        check_writable(tmp_path)
+    with pytest.raises(
+        ModelFileError, match=r"^the folder of .*expected a folder, got nothing there\. Make it first: mkdir"
+    ):
+        cr.save(network(), tmp_path / "none" / "m")
