@@ -242,7 +242,7 @@ def test_usage_errors_of_the_command_line_itself(run):
     assert "Missing argument 'DATA'" in err
     code, out, err = run("train", "iris", "--epochs", "many")
     assert code == 2
-    assert "'many' is not a valid int" in err
+    assert "Invalid value for '--epochs'" in err
 
 
 def test_json_prints_nothing_but_json_also_when_it_fails(run):
