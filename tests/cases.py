@@ -34,7 +34,6 @@ COSTS = (
     "log_cosh",
 )
 COST_KINKS = {"absolute_error": (0.0,), "quantile(0.3)": (0.0,), "huber": (-1.0, 1.0)}  # of r = a − y
-BENDS = {"softsign": (0.0,)}  # of z where g'' jumps: no kink of g, but differences of high order must not step across
 RMS = {"exp": 0.4}  # of z in a layer of this activation, so that e^(e^…) stays of size 1
 MARGIN = 1e-4  # how far from a kink every z and r has to stay, or the case is drawn again
 
@@ -169,7 +168,7 @@ def distance_to_kinks(net: Network, X: np.ndarray, Y: np.ndarray) -> float:
     nearest = np.inf
     for layer in net.plan.layers:
         g = net.plan.activation(layer)
-        for kink in (*getattr(g, "kinks", ()), *BENDS.get(g.name, ())):
+        for kink in getattr(g, "kinks", ()):
             nearest = min(nearest, float(np.abs(run.z[layer] - kink).min()))
     for kink in COST_KINKS.get(net.plan.cost.name, ()):
         nearest = min(nearest, float(np.abs(run.a[net.L] - Y - kink).min()))

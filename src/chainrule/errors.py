@@ -7,7 +7,9 @@ the user wrote. `text` puts these four parts together, so that all errors read a
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from typing import SupportsIndex
 
 
 class ChainruleError(Exception):
@@ -38,6 +40,15 @@ class DivergenceWarning(UserWarning):
     """Training met a NaN or an infinite number and stopped; the last finite parameters are kept."""
 
 
+def is_count(value: object) -> bool:
+    """Say whether a value is a whole number ≥ 1; True isn't one.
+
+    >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool) and operator.index(value) >= 1
+
+
 def text(what: str, *, expected: str, got: str, hint: str) -> str:
     """Compose an error's text from its four parts.
 
@@ -54,6 +65,8 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> InputError:
     unknown activation: expected one of relu, tanh, got 'reul'. Did you mean relu?
     """
     names = sorted(known)
-    near = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
+    given = str(name).lower()
+    begun = [known_name for known_name in names if len(given) > 1 and known_name.startswith(given)]
+    near = list(dict.fromkeys([*begun, *difflib.get_close_matches(given, names, n=3, cutoff=0.5)]))[:3]
     hint = f"Did you mean {' or '.join(near)}?" if near else "Choose a name from the list."
     return InputError(text(f"unknown {what}", expected=f"one of {', '.join(names)}", got=repr(name), hint=hint))

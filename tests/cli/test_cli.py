@@ -180,20 +180,27 @@ def trained(run):
     [
         (["train", "digit"], "chainrule: DATA: expected one of breast_cancer, diabetes, digits, iris, wine, an NPZ file, or a "
          "folder of IDX files, got 'digit'. Did you mean digits?\n"),
-        (["train", "iris", "--hidden", "3,x"], "chainrule: --hidden: expected whole numbers with commas, got '3,x'. Write "
-         "--hidden 128,64.\n"),
-        (["train", "iris", "--hidden", "0"], "chainrule: sizes[1]: expected at least 1 unit, got 0."),
-        (["train", "iris", "--activation", "rleu"], "chainrule: unknown activation: expected one of"),
-        (["train", "iris", "--cost", "mse"], "chainrule: unknown cost: expected one of"),
-        (["train", "iris", "--optimizer", "adm"], "chainrule: unknown optimizer: expected one of"),
-        (["train", "iris", "--output", "relu"], "chainrule: output activation relu does not fit cost cross_entropy"),
-        (["train", "iris", "--learning-rate", "-1"], "chainrule: learning_rate: expected a finite number > 0, got -1.0."),
-        (["train", "iris", "--batch-size", "0"], "chainrule: batch_size: expected a whole number ≥ 1 or None, got 0."),
-        (["train", "iris", "--validation", "2"], "chainrule: validation: expected a fraction between 0 and 1, or (Xv, Yv)"),
+        (["train", "iris", "--hidden", "3,x"], "chainrule: --hidden: expected whole numbers ≥ 1 with commas, got '3,x'. "
+         "Write --hidden 128,64.\n"),
+        (["train", "iris", "--hidden", "0"], "chainrule: --hidden: expected whole numbers ≥ 1 with commas, got '0'."),
+        (["train", "iris", "--activation", "rleu"], "chainrule: --activation or --output: unknown activation: expected one of"),
+        (["train", "iris", "--cost", "mse"], "chainrule: --cost: unknown cost: expected one of"),
+        (["train", "iris", "--optimizer", "adm"], "chainrule: --optimizer: unknown optimizer: expected one of"),
+        (["train", "iris", "--output", "relu"], "chainrule: --output relu does not fit cost cross_entropy: expected"),
+        (["train", "iris", "--learning-rate", "-1"], "chainrule: --learning-rate: expected a finite number > 0, got -1.0."),
+        (["train", "iris", "--batch-size", "0"], "chainrule: --batch-size: expected a whole number ≥ 1 or None, got 0."),
+        (["train", "iris", "--validation", "2"], "chainrule: --validation: expected a fraction 0 ≤ f < 1, got 2."),
         (["train", "iris", "--test-fraction", "0"], "chainrule: --test-fraction: expected a number between 0 and 1, got 0."),
         (["train", "iris", "--task", "sorting"], "chainrule: --task: expected classification or regression, got 'sorting'."),
         (["train", "iris", "--seed", "-1"], "chainrule: --seed: expected a whole number from 0 to 4294967295, got -1."),
-        (["train", "iris", "--dtype", "int8"], 'chainrule: dtype: expected "float32" or "float64", got int8.'),
+        (["train", "iris", "--patience", "0"], "chainrule: --patience: expected a whole number ≥ 1, got 0. Leave it out"),
+        (["train", "iris", "--threads", "0"], "chainrule: --threads: expected a whole number ≥ 1 or None, got 0."),
+        (["train", "iris", "--epochs", "-1"], "chainrule: --epochs: expected a whole number ≥ 0, got -1."),
+        (["train", "iris", "--penalty", "-1"], "chainrule: --penalty: expected a finite number ≥ 0, got -1.0."),
+        (["train", "iris", "--initializer", "he"], "chainrule: --initializer: unknown initializer: expected one of"),
+        (["train", "iris", "--optimizer", "lbfgs", "--learning-rate", "1"], "chainrule: --learning-rate: expected the default "
+         "0.001 under lbfgs, got 1.0."),
+        (["train", "iris", "--dtype", "int8"], 'chainrule: --dtype: expected "float32" or "float64", got int8.'),
         (["train", "iris", "--out", "no/where"], "chainrule: the folder of no/where: expected a folder, got nothing there. "
          "Make it first: mkdir -p no\n"),
         (["train", "one.npz"], "chainrule: targets of one.npz: expected 2 classes or more, got ['a']. There is nothing to"),
@@ -243,6 +250,36 @@ def test_usage_errors_of_the_command_line_itself(run):
     code, out, err = run("train", "iris", "--epochs", "many")
     assert code == 2
     assert "Invalid value for '--epochs'" in err
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out) == (0, f"chainrule {cr.__version__}\n")
+
+
+def test_early_stopping_reports_the_epoch_whose_parameters_are_kept(run):
+    _, out, _ = run("train", "diabetes", "--validation", "0.2", "--patience", "3", "--epochs", "500")
+    stopped, costs = out.splitlines()[4:6]
+    history = cr.load_pipeline("model.chainrule").training
+    best = history["restored_epoch"]
+    assert stopped.startswith(
+        f"stopped after epoch {best + 3}: the monitored cost stopped improving; {best + 3} epochs in"
+    )
+    figures = history["history"]
+    assert costs == (
+        f"cost {figures['cost'][0]:.4g} in the first epoch, {figures['cost'][best - 1]:.4g} in epoch {best}, whose parameters "
+        f"are restored, validation cost {min(figures['validation_cost']):.4g}"
+    )
+
+
+def test_an_interrupt_in_the_first_epoch_writes_no_model(run, monkeypatch, tmp_path):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chainrule.engine.reference.value_and_gradient", interrupt)
+    code, _, err = run("train", "iris")
+    assert (code, err) == (130, "chainrule: interrupted in the first epoch. No model was written.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_prints_nothing_but_json_also_when_it_fails(run):

@@ -38,7 +38,7 @@ def test_a_layer_without_bias_has_no_block():
     assert list(net.b) == [2]
     with pytest.raises(KeyError) as error:
         net.b[1]
-    expected = "b[1] does not exist: expected a layer of 2, got 1. A layer made with bias=False has no b."
+    expected = "b[1] does not exist: expected a layer of 2, got 1. A layer made with bias=False has none."
     assert str(error.value) == expected
     assert Network([3, 2], bias=False).backward(Network([3, 2], bias=False).forward([[1, 2, 3]]), [1]).b.get(1) is None
 

@@ -60,6 +60,7 @@ def test_learning_rate_is_a_number_a_schedule_or_adaptive():
         (lambda: s.Step(1, every=0), "Step: every: expected a finite number > 0, got 0."),
         (lambda: s.Cosine(1, epochs=float("inf")), "Cosine: epochs: expected a finite number > 0, got inf."),
         (lambda: s.Adaptive(1, factor=1), "Adaptive: factor: expected 0 < factor < 1, got 1. The rate has to shrink."),
+        (lambda: s.Adaptive(1, patience=0.5), "Adaptive: patience: expected a whole number ≥ 1, got 0.5. Usual values"),
         (lambda: s.Adaptive(1, tolerance=-1), "Adaptive: tolerance: expected a finite number ≥ 0, got -1."),
     ],
 )

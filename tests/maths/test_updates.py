@@ -125,7 +125,7 @@ def test_E29_penalty_and_its_gradient_are_free_of_biases():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Momentum(1.0), "Momentum: momentum: expected 0 ≤ momentum < 1, got 1.0. Usual values are 0.9 to 1."),
+        (lambda: Momentum(1.0), "Momentum: momentum: expected 0 ≤ momentum < 1, got 1.0. Usual values are 0.9 to 0.999."),
         (lambda: Nesterov(-0.1), "Nesterov: momentum: expected 0 ≤ momentum < 1, got -0.1. Usual"),
         (lambda: RMSProp(decay=2), "RMSProp: decay: expected 0 ≤ decay < 1, got 2. Usual"),
         (lambda: Adam(beta1=1), "Adam: beta1: expected 0 ≤ beta1 < 1, got 1. Usual"),

@@ -113,9 +113,9 @@ def _rewrite(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h, a: h.update(version=2), "header of PATH: expected version 1 to 1, got version 2. Install a newer "
+        (lambda h, a: h.update(version=2), "header of PATH: expected a version up to 1, got version 2. Install a newer "
          "chainrule: pip install -U chainrule"),
-        (lambda h, a: h.update(version="1"), "header of PATH: expected version 1 to 1, got version '1'."),
+        (lambda h, a: h.update(version="1"), "header of PATH: expected a version up to 1, got version '1'."),
         (lambda h, a: h.pop("version") and None, "header of PATH: expected a JSON object with a version, got '{"),
         (lambda h, a: "[" * 100_000, "header of PATH: expected a JSON object with a version, got '[["),
         (lambda h, a: "null", "header of PATH: expected a JSON object with a version, got 'null'"),

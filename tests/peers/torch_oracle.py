@@ -54,7 +54,7 @@ def run(problem: Problem) -> dict[str, object]:
     per_example = torch.autograd.grad(costs.sum(), [x, *z.values()], retain_graph=True)
     jacobian = [torch.autograd.grad(a[:, o].sum(), x, retain_graph=True)[0].numpy() for o in range(a.shape[1])]
     return {
-        "cost": float(cost),
+        "cost": float(cost.detach()),
         "costs": costs.detach().numpy(),
         "output": a.detach().numpy(),
         "W": {layer: g.numpy() for layer, g in zip(W, gradients, strict=False)},

@@ -97,7 +97,8 @@ def test_every_optimizer_learns(name, dtype):
     net = regressor(dtype=dtype)
     before = net.cost(X, Y)
     rate = {"sgd": 0.05, "momentum": 0.01, "nesterov": 0.01}.get(name, 0.01)
-    history = cr.train(net, X, Y, optimizer=name, learning_rate=rate, batch_size=10, epochs=60, verbose=0)
+    settings = {} if name == "lbfgs" else {"learning_rate": rate, "batch_size": 10}
+    history = cr.train(net, X, Y, optimizer=name, epochs=60, verbose=0, **settings)
     assert net.parameters.dtype == dtype
     assert net.cost(X, Y) < 0.2 * before
     assert history.cost[-1] < history.cost[0]
@@ -235,8 +236,9 @@ def _overfitting(**options):
     net = cr.Network([4, 30, 1], ["tanh", "identity"], "squared_error", dtype="float64", seed=1)
     snapshots = []
     history = cr.train(
-        net, rows[:20], y[:20], validation=(rows[20:], y[20:]), learning_rate=0.01, batch_size=5, epochs=120, verbose=0,
-        callbacks=[lambda net, history: snapshots.append(net.parameters.copy())], **options,
+        net, rows[:20], y[:20], validation=(rows[20:], y[20:]), epochs=120, verbose=0,
+        callbacks=[lambda net, history: snapshots.append(net.parameters.copy())],
+        **({"learning_rate": 0.01, "batch_size": 5} if options.get("optimizer") != "lbfgs" else {}), **options,
     )  # fmt: skip
     return net, history, snapshots
 
@@ -282,7 +284,7 @@ def test_a_callback_sees_the_epoch_and_ends_training_by_returning_true():
 
     def stop(net, history):
         seen.append((history.epochs, net.cost(X, Y)))
-        return history.epochs == 3
+        return np.bool_(history.epochs == 3)  # what a comparison of numpy numbers gives
 
     history = cr.train(regressor(), X, Y, epochs=10, callbacks=[stop], verbose=0)
     assert [epoch for epoch, _ in seen] == [1, 2, 3]
@@ -483,18 +485,27 @@ def test_a_real_sigint_stops_within_a_second():
         ({"optimizer": "adma"}, "unknown optimizer: expected one of adam, adamw, lbfgs, momentum, nesterov, rmsprop, sgd, "
          "got 'adma'. Did you mean adam"),
         ({"learning_rate": -1}, "learning_rate: expected a finite number > 0, got -1."),
-        ({"batch_size": 0}, "batch_size: expected a whole number ≥ 1 or None, got 0. Give batch_size a whole number."),
+        ({"batch_size": 0}, "batch_size: expected a whole number ≥ 1 or None, got 0. The default is a good start."),
         ({"batch_size": 2.0}, "batch_size: expected a whole number ≥ 1 or None, got 2.0."),
-        ({"epochs": -1}, "epochs: expected a whole number ≥ 0, got -1. Give epochs a whole number."),
+        ({"epochs": -1}, "epochs: expected a whole number ≥ 0, got -1. 0 trains nothing."),
         ({"epochs": None}, "epochs: expected a whole number ≥ 0, got None."),
         ({"penalty": -0.1}, "penalty: expected a finite number ≥ 0, got -0.1. 0 is no penalty; usual values are"),
         ({"n_threads": 0}, "n_threads: expected a whole number ≥ 1 or None, got 0."),
         ({"seed": "a"}, "seed: expected a whole number ≥ 0, a Generator or None, got 'a'."),
-        ({"callbacks": [3]}, "callbacks: expected functions (net, history), got 3. Each is called after every epoch;"),
+        ({"callbacks": [3]}, "callbacks: expected a list of functions (net, history), got [3]. Each is called after every epoch;"),
         ({"early_stopping": "yes"}, "early_stopping: expected True, a patience, or cr.EarlyStopping, got 'yes'."),
         ({"early_stopping": 0}, "EarlyStopping: patience: expected a whole number ≥ 1 or None, got 0."),
-        ({"validation": 1.5}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got float 1.5."),
-        ({"validation": X}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got ndarray array("),
+        ({"validation": 1.5}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got 1.5."),
+        ({"validation": X}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got array("),
+        ({"validation": (X,)}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got 1 items. Write"),
+        ({"callbacks": print}, "callbacks: expected a list of functions (net, history), got <built-in function print>."),
+        ({"shuffle": "no"}, "shuffle: expected True or False, got 'no'. Write shuffle=True."),
+        ({"verbose": 5}, "verbose: expected 0 or 1, got 5. Write verbose=0."),
+        ({"early_stopping": 1.5}, "early_stopping: expected True, a patience, or cr.EarlyStopping, got 1.5."),
+        ({"optimizer": "lbfgs", "learning_rate": 0.1}, "learning_rate: expected the default 0.001 under lbfgs, got 0.1. L-BFGS "
+         "takes the whole set at once and finds its own step; leave it out."),
+        ({"optimizer": "lbfgs", "batch_size": 64}, "batch_size: expected the default 32 under lbfgs, got 64."),
+        ({"optimizer": cr.LBFGS(), "shuffle": False}, "shuffle: expected the default True under lbfgs, got False."),
         ({"validation": (X[:, :2], Y)}, "validation X: expected 4 columns, one for each of the network's inputs, got shape "
          "(60, 2)."),
         ({"validation": (X, Y[:5])}, "validation Y: expected 60 rows, as validation X has, got shape (5,)."),
@@ -517,6 +528,11 @@ def test_bad_solver_settings_are_refused():
     for make, message in [
         (lambda: cr.LBFGS(memory=0), "LBFGS: memory: expected a whole number ≥ 1, got 0. Usual values are 5 to 20."),
         (lambda: cr.LBFGS(gradient_tolerance=-1), "LBFGS: gradient_tolerance: expected a finite number ≥ 0, got -1."),
+        (lambda: cr.LBFGS(memory=2.5), "LBFGS: memory: expected a whole number ≥ 1, got 2.5."),
+        (
+            lambda: cr.EarlyStopping(patience=1.5),
+            "EarlyStopping: patience: expected a whole number ≥ 1 or None, got 1.5.",
+        ),
         (lambda: cr.EarlyStopping(tolerance=-1), "EarlyStopping: tolerance: expected a finite number ≥ 0, got -1."),
     ]:
         with pytest.raises(InputError) as error:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_LABELS = {"r2": "R²", "cost": "cost, as trained"}  # its targets are scaled, the other figures are in their own units
+
+
 class Printer:
     """Prints lines for people, or nothing but one JSON object at the end."""
 
@@ -25,7 +28,7 @@ class Printer:
     def figures(self, figures: dict[str, float]) -> None:
         """Print named figures for people, one a line."""
         for name, value in figures.items():
-            self.line(f"  {name.replace('_', ' '):18} {value:.4f}")
+            self.line(f"  {_LABELS.get(name, name.replace('_', ' ')):18} {value:.4f}")
 
     def result(self, result: dict[str, Any]) -> None:
         """Print the JSON object for programs."""

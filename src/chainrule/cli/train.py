@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from chainrule.cli.options import check_options, hidden_sizes, named_by_option
 from chainrule.cli.output import Printer, counted, without_nan
 from chainrule.data.labelled import LabelledData, Task, choose_task, split
 from chainrule.data.pipeline import Pipeline, Scaling
 from chainrule.data.readers import read
 from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
-from chainrule.errors import ChainruleError, DataError, DivergenceWarning, InputError, text
+from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
 from chainrule.maths.intervals import REALS
 from chainrule.modelfile.atomic import check_writable
 from chainrule.training.callbacks import EarlyStopping
@@ -66,10 +68,9 @@ def train(
     """Train a network on DATA, test it on rows it has not seen, and save it."""
     say = Printer(as_json)
     check_writable(out)
+    check_options(seed, validation, patience)
+    sizes = hidden_sizes(hidden)
     source = read(data)
-    if not 0 <= seed < 2**32:
-        hint = "Write --seed 0."
-        raise InputError(text("--seed", expected=f"a whole number from 0 to {2**32 - 1}", got=str(seed), hint=hint))
     chosen, reason = choose_task(source, task)
     training, test = split(source, test_fraction, seed, chosen)
     say.line(
@@ -78,11 +79,11 @@ def train(
     )
     g_out, c = _DEFAULTS[chosen]
     options: dict[str, Any] = {"activation": activation, "output": output or g_out, "cost": cost or c}
-    options |= {"hidden": _hidden(hidden), "initializer": initializer, "dtype": dtype, "seed": seed}
-    pipeline = _pipeline(training, chosen, scale, options)
-    say.line(repr(pipeline.net))
-    with warnings.catch_warnings():
+    options |= {"hidden": sizes, "initializer": initializer, "dtype": dtype, "seed": seed}
+    with named_by_option(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # said below, as an error
+        pipeline = _pipeline(training, chosen, scale, options)
+        say.line(repr(pipeline.net))
         history = train_network(
             pipeline.net,
             pipeline.transform(training.X, f"X of {training.name}"),
@@ -100,6 +101,9 @@ def train(
         )
     if history.stopped == "divergence":
         raise ChainruleError(f"{history.message} No model was written.")
+    if history.stopped == "interrupt" and not history.epochs:
+        sys.stderr.write("chainrule: interrupted in the first epoch. No model was written.\n")
+        raise typer.Exit(130)  # what shells give a command that Ctrl-C ended
     _say_history(say, history)
     figures = pipeline.evaluate(test)
     say.line("on the test rows:")
@@ -113,6 +117,7 @@ def train(
             "rows": len(training.X),
             "optimizer": optimizer,
             "stopped": history.stopped,
+            "restored_epoch": history.restored_epoch,
             "history": without_nan(history.to_dict()),
             "test": without_nan(figures),
         }
@@ -120,14 +125,6 @@ def train(
     pipeline.save(out)
     say.line(f"saved {out}")
     say.result({"model": str(out), "task": chosen, "reason": reason, **pipeline.training})
-
-
-def _hidden(given: str) -> list[int]:
-    try:
-        return [int(part) for part in given.split(",") if given.strip()]
-    except ValueError:
-        hint = "Write --hidden 128,64."
-        raise InputError(text("--hidden", expected="whole numbers with commas", got=repr(given), hint=hint)) from None
 
 
 def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str, Any]) -> Pipeline:
@@ -159,10 +156,9 @@ def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str
 
 
 def _say_history(say: Printer, history: History) -> None:
-    say.line(
-        f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s"
-        + (f", parameters of epoch {history.restored_epoch} restored" if history.restored_epoch else "")
-    )
+    say.line(f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s")
     if history.epochs:
-        validation = f", validation cost {history.validation_cost[-1]:.4g}" if history.validation_cost else ""
-        say.line(f"cost {history.cost[0]:.4g} in the first epoch, {history.cost[-1]:.4g} in the last{validation}")
+        kept = history.restored_epoch or history.epochs
+        which = "the last" if kept == history.epochs else f"epoch {kept}, whose parameters are restored"
+        validation = f", validation cost {history.validation_cost[kept - 1]:.4g}" if history.validation_cost else ""
+        say.line(f"cost {history.cost[0]:.4g} in the first epoch, {history.cost[kept - 1]:.4g} in {which}{validation}")

@@ -113,7 +113,10 @@ class Pipeline:
         return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
 
     def evaluate(self, data: LabelledData) -> dict[str, float]:
-        """Measure predictions against labels: accuracies, or errors in the targets' units, beside baselines; and C."""
+        """Measure predictions against labels: accuracies, or errors in the targets' units, beside baselines; and C.
+
+        C (E4) is the network's own: of targets that are scaled where the pipeline scales them.
+        """
         X = self.transform(data.X, f"X of {data.name}")
         targets = self.encode(data)
         cost = {"cost": self.net.cost(X, targets)}

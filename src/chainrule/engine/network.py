@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -243,7 +244,7 @@ class Network:
         targets = check_targets(Y, m, self._plan).rows(slice(None))
         weights = check_weights(sample_weight, m, self._plan.dtype)
         back = self._backend.backward(self._plan, self._parameters, run, targets, weights)
-        return Backward(back.W, back.b, back.flat, float(back.cost), back.delta, back.x)
+        return replace(back, cost=float(back.cost))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Outputs a^L, (m, n_L), with no trace kept (E1, E2).

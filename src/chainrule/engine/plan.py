@@ -34,7 +34,9 @@ class ByLayer(Mapping[int, T]):
     ('second', [1, 2], False)
     """
 
-    def __init__(self, symbol: str, items: Mapping[int, T], hint: str = "Layer 0 is the input.") -> None:
+    def __init__(
+        self, symbol: str, items: Mapping[int, T], hint: str = "Layers are counted from 1; layer 0 is the input."
+    ) -> None:
         self._symbol, self._items, self._hint = symbol, dict(items), hint
 
     def __getitem__(self, layer: int) -> T:
@@ -142,7 +144,7 @@ class Plan:
             {layer: xp.reshape(parameters[at.start : at.stop], at.shape) for layer, at in blocks.items()}
             for blocks in (self.weight_blocks, self.bias_blocks)
         )
-        return ByLayer("W", weights), ByLayer("b", biases, "A layer made with bias=False has no b.")
+        return ByLayer("W", weights), ByLayer("b", biases, "A layer made with bias=False has none.")
 
     def join(self, weights: Mapping[int, Array], biases: Mapping[int, Array]) -> Array:
         """Lay arrays by layer end to end in θ's order (E10): the inverse of `split`."""

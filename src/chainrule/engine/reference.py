@@ -8,7 +8,8 @@ Axes: m examples in rows, n_ℓ units of layer ℓ in columns. X is (m, n_0), Y 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.maths.arrays import Array, array_namespace
@@ -26,11 +27,24 @@ class Run:
 
 @dataclass(frozen=True)
 class Gradient:
-    """∂C/∂θ of the batch (E10): `W[l]`, `b[l]` like the network's own, and `flat`, (|θ|,), of which they are views."""
+    """∂C/∂θ of the batch (E10): `flat`, (|θ|,), and `W[l]`, `b[l]`, like the network's own, which are views of it."""
 
-    W: ByLayer[Array]
-    b: ByLayer[Array]
+    plan: Plan = field(repr=False)
     flat: Array
+
+    @cached_property
+    def _by_layer(self) -> tuple[ByLayer[Array], ByLayer[Array]]:
+        return self.plan.split(self.flat)
+
+    @property
+    def W(self) -> ByLayer[Array]:
+        """∂C/∂𝒲^ℓ (E7), (n_{ℓ−1}, n_ℓ)."""
+        return self._by_layer[0]
+
+    @property
+    def b(self) -> ByLayer[Array]:
+        """∂C/∂b^ℓ (E8), (n_ℓ,)."""
+        return self._by_layer[1]
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,10 @@ class Backward(Gradient):
 
 def forward(plan: Plan, parameters: Array, X: Array) -> Run:
     """(E1), (E2): z^ℓ and a^ℓ for ℓ = 1..L, all kept."""
-    W, b = plan.split(parameters)
+    return _forward(plan, *plan.split(parameters), X)
+
+
+def _forward(plan: Plan, W: ByLayer[Array], b: ByLayer[Array], X: Array) -> Run:
     a, z = {0: X}, {}
     for l in plan.layers:
         z[l] = a[l - 1] @ W[l]  # (E1) Z^ℓ = A^{ℓ−1}𝒲^ℓ
@@ -63,9 +80,8 @@ def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array |
     W, _ = plan.split(parameters)
     delta = propagate(plan, W, run, output_delta(plan, run, Y))
     x = delta[1] @ W[1].T  # (E9) with ℓ = 1; the input has no g, so no g' is multiplied in
-    dW, db, flat = _reduced(plan, run, delta, weights)
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
-    return Backward(dW, db, flat, cost, delta, x)
+    return Backward(plan, _reduced(plan, run, delta, weights), cost, delta, x)
 
 
 def propagate(plan: Plan, W: ByLayer[Array], run: Run, delta_L: Array) -> ByLayer[Array]:
@@ -105,10 +121,8 @@ def _coefficients(plan: Plan, m: int, weights: Array | None) -> Array | float:
     return weights / array_namespace(weights).sum(weights) if plan.reduction == "mean" else weights
 
 
-def _reduced(
-    plan: Plan, run: Run, delta: ByLayer[Array], weights: Array | None
-) -> tuple[ByLayer[Array], ByLayer[Array], Array]:
-    """(E7), (E8), (E10) from every δ^ℓ."""
+def _reduced(plan: Plan, run: Run, delta: ByLayer[Array], weights: Array | None) -> Array:
+    """∇C, (|θ|,), by (E7), (E8), (E10) from every δ^ℓ."""
     xp = array_namespace(delta[1])
     c = _coefficients(plan, delta[1].shape[0], weights)
     if weights is not None:
@@ -119,8 +133,7 @@ def _reduced(
         dW[l] = run.a[l - 1].T @ counted  # (E7) ∂C/∂𝒲^ℓ = (1/m) A^{ℓ−1}ᵀ Δ^ℓ
         if plan.bias[l - 1]:
             db[l] = xp.sum(counted, axis=0)  # (E8) ∂C/∂b^ℓ: the mean of Δ^ℓ over examples
-    flat = plan.join(dW, db)  # (E10)
-    return *plan.split(flat), flat
+    return plan.join(dW, db)  # (E10)
 
 
 def input_gradient(plan: Plan, parameters: Array, run: Run, output: int) -> Array:
@@ -148,7 +161,8 @@ def value_and_gradient(
     plan: Plan, parameters: Array, X: Array, Y: Array, weights: Array | None = None
 ) -> tuple[Array, Gradient]:
     """C (E4) and ∇C (E10) of a batch: `backward` without (E9)'s last step into the input."""
-    W, _ = plan.split(parameters)
-    run = forward(plan, parameters, X)
+    W, b = plan.split(parameters)
+    run = _forward(plan, W, b, X)
+    delta = propagate(plan, W, run, output_delta(plan, run, Y))
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
-    return cost, Gradient(*_reduced(plan, run, propagate(plan, W, run, output_delta(plan, run, Y)), weights))
+    return cost, Gradient(plan, _reduced(plan, run, delta, weights))

@@ -35,7 +35,7 @@ class Activation:
     range : Interval
         Where g's values lie; a cost whose domain doesn't contain it is refused.
     kinks : tuple of float
-        The z where g' jumps. Finite differences aren't asked there.
+        The z where g' or g'' jumps. Finite differences aren't asked there.
     equation : str
         g as text.
 
@@ -145,7 +145,7 @@ def silu_second_derivative(z: Array) -> Array:
 
 # --- tanh -----------------------------------------------------------------------------------------------------------
 def tanh(z: Array) -> Array:
-    """Tanh of z."""
+    """g(z) = tanh z."""
     return array_namespace(z).tanh(z)
 
 
@@ -171,7 +171,7 @@ def relu_derivative(z: Array) -> Array:
 
 
 def leaky_relu(z: Array, slope: float = 0.01) -> Array:
-    """Z where z > 0, else slope·z."""
+    """max(z, 0) + slope·min(z, 0)."""
     return array_namespace(z).where(z > 0, z, slope * z)
 
 
@@ -187,7 +187,7 @@ def elu(z: Array, alpha: float = 1.0, scale: float = 1.0) -> Array:
 
 
 def elu_derivative(z: Array, alpha: float = 1.0, scale: float = 1.0) -> Array:
-    """Scale where z > 0, else scale·alpha e^z."""
+    """1·scale where z > 0, else scale·alpha e^z."""
     xp = array_namespace(z)
     return xp.where(z > 0, scale * xp.ones_like(z), scale * alpha * xp.exp(xp.minimum(z, zero(z))))
 
@@ -393,6 +393,7 @@ _TABLE: dict[str, AnyActivation] = {
             softsign_derivative,
             softsign_second_derivative,
             Interval(-1, 1),
+            kinks=(0.0,),
             equation="z/(1 + |z|)",
         ),
         Activation("exp", exp, exp, exp, _POSITIVE, equation="e^z"),

@@ -111,7 +111,7 @@ def half_squared_error_derivative(a: Array, y: Array) -> Array:
 
 
 def half_squared_error_hessian_product(a: Array, y: Array, v: Array) -> Array:
-    """V itself."""
+    """H v = v."""
     return v
 
 
@@ -166,12 +166,12 @@ def huber(a: Array, y: Array, delta: float = 1.0) -> Array:
 
 
 def huber_derivative(a: Array, y: Array, delta: float = 1.0) -> Array:
-    """R clipped to [−delta, delta]."""
+    """The residual r = a − y, clipped to [−delta, delta]."""
     return array_namespace(a).clip(a - y, -delta, delta)
 
 
 def huber_hessian_product(a: Array, y: Array, v: Array, delta: float = 1.0) -> Array:
-    """V where |r| ≤ delta, else 0."""
+    """H v = v where |r| ≤ delta, else 0."""
     return _where_zero(array_namespace(a).abs(a - y) > delta, v)
 
 
@@ -215,7 +215,7 @@ def log_cosh(a: Array, y: Array) -> Array:
 
 
 def log_cosh_derivative(a: Array, y: Array) -> Array:
-    """Tanh r."""
+    """The derivative is tanh r."""
     return array_namespace(a).tanh(a - y)
 
 

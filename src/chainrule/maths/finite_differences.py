@@ -54,7 +54,9 @@ def _call(what: str, function: Callable[..., Any], shape: tuple[int, ...], *arra
 
 def _entry(arrays: tuple[_F, ...], index: tuple[int, ...]) -> str:
     names = ("z", "v", "u") if len(arrays) == 1 else ("a", "y", "v")
-    return ", ".join(f"{name} = {array[index].tolist()}" for name, array in zip(names, arrays, strict=False))
+    return ", ".join(
+        f"{name} = {np.array2string(array[index], precision=6)}" for name, array in zip(names, arrays, strict=False)
+    )
 
 
 def _compare(what: str, got: _F, expected: _F, at: tuple[_F, ...], usable: NDArray[np.bool_], of: str) -> None:

@@ -30,7 +30,7 @@ def lookup(what: str, name: str, table: Mapping[str, T], families: Mapping[str, 
             hint = f"Write it as {match[1]}(0.5)."
             raise InputError(text(f"{what} {match[1]}", expected="a number in brackets", got=repr(match[2]), hint=hint))
         return families[match[1]](parameter)
-    shown = [*table, *(f"{family}(…)" for family in families if family not in table)]
+    shown = [*table, *(f"{family}(0.5)" for family in families if family not in table)]
     raise unknown_name(what, name, shown)
 
 

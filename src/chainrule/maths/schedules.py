@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from chainrule.errors import InputError, text
+from chainrule.errors import InputError, is_count, text
 
 
 class Schedule(Protocol):
@@ -159,7 +159,12 @@ class Adaptive:
     least_rate: float = 1e-6
 
     def __post_init__(self) -> None:
-        _positive("Adaptive", initial=self.initial, patience=self.patience, least_rate=self.least_rate)
+        _positive("Adaptive", initial=self.initial, least_rate=self.least_rate)
+        if not is_count(self.patience):
+            hint = "Usual values are 2 to 10."
+            raise InputError(
+                text("Adaptive: patience", expected="a whole number ≥ 1", got=repr(self.patience), hint=hint)
+            )
         if not 0 < self.factor < 1:
             hint = "The rate has to shrink."
             raise InputError(text("Adaptive: factor", expected="0 < factor < 1", got=repr(self.factor), hint=hint))

@@ -65,7 +65,12 @@ def _require_fraction(rule: str, **settings: float) -> None:
     for name, value in settings.items():
         if not 0 <= value < 1:
             raise InputError(
-                text(f"{rule}: {name}", expected=f"0 ≤ {name} < 1", got=repr(value), hint="Usual values are 0.9 to 1.")
+                text(
+                    f"{rule}: {name}",
+                    expected=f"0 ≤ {name} < 1",
+                    got=repr(value),
+                    hint="Usual values are 0.9 to 0.999.",
+                )
             )
 
 

@@ -75,5 +75,5 @@ def _header(file: Path, content: str | None) -> dict[str, Any]:
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= VERSION:
         hint = "Install a newer chainrule: pip install -U chainrule"
         got = f"version {version!r:.40}"
-        raise ModelFileError(text(f"header of {file}", expected=f"version 1 to {VERSION}", got=got, hint=hint))
+        raise ModelFileError(text(f"header of {file}", expected=f"a version up to {VERSION}", got=got, hint=hint))
     return dict(header)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.errors import InputError, text
+from chainrule.errors import InputError, is_count, text
 
 if TYPE_CHECKING:
     from chainrule.training.history import History
@@ -42,7 +42,7 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if self.patience is not None and (isinstance(self.patience, bool) or not self.patience >= 1):
+        if self.patience is not None and not is_count(self.patience):
             hint = "None never stops early."
             raise InputError(
                 text(

@@ -86,10 +86,10 @@ class History:
         """What early stopping and an adaptive rate look at: the validation cost, or without one the cost."""
         return self.validation_cost or self.cost
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_dict(self) -> dict[str, list[Any]]:
         """Give the lists by name, `epoch` first, `validation_cost` only where there was a validation set."""
-        columns = {
-            "epoch": [float(i) for i in range(1, self.epochs + 1)],
+        columns: dict[str, list[Any]] = {
+            "epoch": list(range(1, self.epochs + 1)),
             "cost": self.cost,
             "validation_cost": self.validation_cost,
             "penalty": self.penalty,
@@ -113,6 +113,6 @@ class History:
         except ImportError:
             hint = "Install it with: pip install 'chainrule[pandas]', or use to_dict()."
             raise ChainruleError(text("to_pandas()", expected="pandas", got="no such package", hint=hint)) from None
-        columns: dict[str, Any] = dict(self.to_dict())
-        index = pd.Index([int(i) for i in columns.pop("epoch")], name="epoch")
+        columns = self.to_dict()
+        index = pd.Index(columns.pop("epoch"), name="epoch")
         return pd.DataFrame(columns, index=index)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.errors import InputError, text
+from chainrule.errors import InputError, is_count, text
 from chainrule.maths.penalties import l2, l2_gradient
 from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit
@@ -21,7 +21,9 @@ from chainrule.training.minibatch import Progressed
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Limited-memory BFGS (E30), Liu and Nocedal 1989, one iteration for each epoch, on the whole set.
+    """Limited-memory BFGS (E30): θ ← θ − αH∇C, H from the last steps and gradient changes (Liu and Nocedal 1989).
+
+    One iteration for each epoch, on the whole set; α from a line search that satisfies the strong Wolfe conditions.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ class LBFGS:
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
-        if isinstance(self.memory, bool) or not self.memory >= 1:
+        if not is_count(self.memory):
             hint = "Usual values are 5 to 20."
             raise InputError(text("LBFGS: memory", expected="a whole number ≥ 1", got=repr(self.memory), hint=hint))
         for name in ("gradient_tolerance", "cost_tolerance"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 import warnings
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.inputs import check_finite, check_rows, check_targets, check_weights
 from chainrule.engine.network import Network, random_generator
-from chainrule.errors import DivergenceWarning, InputError, text
+from chainrule.errors import DivergenceWarning, InputError, is_count, text
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import Adaptive, Schedule, rate_policy
 from chainrule.maths.updates import UpdateRule, update_rule
@@ -69,7 +70,8 @@ def train(
         Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
     optimizer : str or object
         "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs", or an object with its settings, such as
-        `cr.Adam(beta1=0.95)`. L-BFGS takes the whole set at once: batch_size, shuffle and learning_rate don't apply.
+        `cr.Adam(beta1=0.95)`. L-BFGS takes the whole set at once and finds its own step, so it refuses any
+        learning_rate, batch_size or shuffle but the defaults.
     learning_rate : float > 0, or a schedule of `cr.schedules`
     batch_size : int ≥ 1, or None
         Examples per update; None, or more than there are, is the whole set.
@@ -98,9 +100,10 @@ def train(
     Returns
     -------
     History
-        Figures of each epoch, and in `stopped` why training ended. Ctrl-C ends it with "interrupt", after the step at
-        hand; a second one raises. A NaN or infinite number ends it with "divergence", a DivergenceWarning that
-        names epoch, step and layer, and the parameters of the last finite epoch.
+        Figures of each epoch, and in `stopped` why training ended. Ctrl-C ends it with "interrupt" and the parameters
+        of the last whole step; a second one, before `train` has returned, raises. A NaN or infinite number ends it
+        with "divergence", a DivergenceWarning that names epoch, step and layer, and the parameters of the last finite
+        epoch.
 
     Raises
     ------
@@ -121,9 +124,13 @@ def train(
         hint = "Make one: net = cr.Network([n_inputs, …, n_outputs])."
         raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
     rule = _read_optimizer(optimizer)
+    if isinstance(rule, LBFGS):
+        _refuse_what_lbfgs_ignores(learning_rate=learning_rate, batch_size=batch_size, shuffle=shuffle)
     rates = rate_policy(learning_rate)
     stopping = read_early_stopping(early_stopping)
     _check_settings(batch_size, epochs, penalty, n_threads, callbacks)
+    _check_choice("shuffle", shuffle, (True, False))
+    _check_choice("verbose", verbose, (0, 1))
     rng = random_generator(seed)
     data = _read_data(net, X, Y, sample_weight)
     data, held_out = _read_validation(net, data, validation, rng)
@@ -206,7 +213,7 @@ class _Session:
         if self.best is not None and self.best.after_epoch(self.history.epochs, monitored, now.parameters):
             self.ended_by = "early_stopping"
         for callback in self.callbacks:
-            if callback(net, self.history) is True:
+            if callback(net, self.history):
                 self.ended_by = "callback"
         self.clock = time.perf_counter()
         return None if self.ended_by else monitored
@@ -232,23 +239,40 @@ def _read_optimizer(spec: str | UpdateRule | LBFGS) -> UpdateRule | LBFGS:
     return update_rule(spec, also=(LBFGS.name,))
 
 
+def _refuse_what_lbfgs_ignores(**settings: Any) -> None:
+    defaults = inspect.signature(train).parameters
+    for name, value in settings.items():
+        default = defaults[name].default
+        if value is not default and value != default:
+            hint = "L-BFGS takes the whole set at once and finds its own step; leave it out."
+            raise InputError(text(name, expected=f"the default {default!r} under lbfgs", got=repr(value), hint=hint))
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if not isinstance(value, int | np.bool_) or value not in choices:
+        expected = " or ".join(map(repr, choices))
+        raise InputError(text(name, expected=expected, got=repr(value), hint=f"Write {name}={choices[0]!r}."))
+
+
 def _check_settings(
     batch_size: int | None, epochs: int, penalty: float, n_threads: int | None, callbacks: Sequence[Callback]
 ) -> None:
-    for name, value, least in (("batch_size", batch_size, 1), ("epochs", epochs, 0), ("n_threads", n_threads, 1)):
-        if value is None and name != "epochs":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            or_none = "" if name == "epochs" else " or None"
-            hint = f"Give {name} a whole number."
-            raise InputError(text(name, expected=f"a whole number ≥ {least}{or_none}", got=repr(value), hint=hint))
+    for name, value in (("batch_size", batch_size), ("n_threads", n_threads)):
+        if value is not None and not is_count(value):
+            hint = "The default is a good start."
+            raise InputError(text(name, expected="a whole number ≥ 1 or None", got=repr(value), hint=hint))
+    if not is_count(epochs) and (isinstance(epochs, bool) or epochs != 0):
+        hint = "0 trains nothing."
+        raise InputError(text("epochs", expected="a whole number ≥ 0", got=repr(epochs), hint=hint))
     if isinstance(penalty, bool) or not isinstance(penalty, int | float | np.floating) or not 0 <= penalty < math.inf:
         hint = "0 is no penalty; usual values are 1e-5 to 1e-2."
         raise InputError(text("penalty", expected="a finite number ≥ 0", got=repr(penalty), hint=hint))
-    for callback in callbacks:
+    given = callbacks if isinstance(callbacks, Sequence) else [None]
+    for callback in given:
         if not callable(callback):
             hint = "Each is called after every epoch; returning True ends training."
-            raise InputError(text("callbacks", expected="functions (net, history)", got=repr(callback), hint=hint))
+            got = repr(callbacks)
+            raise InputError(text("callbacks", expected="a list of functions (net, history)", got=got, hint=hint))
 
 
 def _read_data(
@@ -277,7 +301,7 @@ def _read_validation(
         return data, _read_data(net, Xv, Yv, weights, names)
     hint = "Write validation=0.1, or validation=(Xv, Yv)."
     if not isinstance(validation, float | np.floating) or not 0 < validation < 1:
-        got = f"{type(validation).__name__} {validation!r:.60}"
+        got = f"{len(validation)} items" if isinstance(validation, tuple | list) else f"{validation!r:.40}"
         raise InputError(text("validation", expected="a fraction between 0 and 1, or (Xv, Yv)", got=got, hint=hint))
     n_held_out = math.ceil(validation * len(data))
     if n_held_out >= len(data):
