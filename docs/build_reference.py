@@ -262,10 +262,8 @@ def opening(thing: Any) -> list[str]:
 
 
 def first_line(function: Callable[..., Any]) -> str:
-    """Give the first line of a docstring as a formula: docstrings begin with a capital and end with a stop."""
-    line = re.sub(r"^(g'{0,2}\(z\)|C_i) = ", "", opening(function)[0].removesuffix("."))
-    first = line.split()[0]
-    return line[0].lower() + line[1:] if first.isascii() and first.isalpha() else line
+    """Give the first line of a docstring as a formula: without its stop, and without the name that the page gives."""
+    return re.sub(r"^(g'{0,2}\(z\)|C_i) = ", "", opening(function)[0].removesuffix("."))
 
 
 def formula(function: Callable[..., Any]) -> str:
@@ -347,10 +345,7 @@ def equations_page() -> Iterator[str]:
     yield from ("", "## Full-batch solver")
     yield from described(LBFGS, '`"lbfgs"`, `cr.LBFGS`')
     yield ""
-    yield (
-        "θ ← θ − ηH(∇C + λW). H estimates the inverse Hessian from the last `memory` pairs of steps and changes of the "
-        "gradient; a line search sets η. The iteration is SciPy's L-BFGS-B without bounds."
-    )
+    yield "The gradient is that of cost and penalty (E29) together. The iteration is SciPy's L-BFGS-B without bounds."
     yield from ("", "## Initializers", "", plain(opening(initializers)[0]), "", plain(opening(initializers)[1]), "")
     rows = [[f"`{name}`", plain(first_line(f))] for name, f in initializers.INITIALIZERS.items()]
     yield from table(["`initializer=`", "weights"], rows)
@@ -409,7 +404,7 @@ def activations_page() -> Iterator[str]:
 
 
 def kinks(g: Any) -> str:
-    """Say where g' jumps and what its value is there, by asking the code."""
+    """Say where g' or g'' jumps and what g' is there, by asking the code."""
     if g.coupled or not g.kinks:
         return "none"
     return "; ".join(f"at {number(k)}, g'({number(k)}) = {number(float(g.derivative(np.array(k))))}" for k in g.kinks)

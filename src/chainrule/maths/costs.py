@@ -161,7 +161,7 @@ def huber(a: Array, y: Array, delta: float = 1.0) -> Array:
     """Σ_j ½r² where |r| ≤ delta, else delta(|r| − ½delta)."""
     xp = array_namespace(a)
     size = xp.abs(a - y)
-    inner = xp.clip(size, 0, delta)
+    inner = xp.clip(size, 0.0, delta)
     return over_outputs(inner * (size - 0.5 * inner))
 
 
