@@ -153,7 +153,7 @@ def assert_same_session(shown: str, printed: str, where: str) -> None:
 def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for module in (activations, costs):  # what a page registers is gone after it, for the messages that list names
-        monkeypatch.setattr(module, "_TABLE", dict(module._TABLE))
+        monkeypatch.setattr(module._REGISTRY, "_table", dict(module._REGISTRY._table))
     namespace: dict[str, Any] = {"__name__": "__main__"}
     n_run = 0
     unshown: str | None = None  # what the block before printed, until a text block shows it

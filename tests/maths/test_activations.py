@@ -148,7 +148,7 @@ def test_sigmoid_is_logistic_and_families_take_a_parameter():
         ),
         ("leaky_relu(1.5)", "activation leaky_relu: slope: expected 0 < slope < 1, got 1.5. Choose another."),
         ("elu(-1)", "activation elu: alpha: expected 0 < alpha < inf, got -1. Choose another."),
-        (3, "activations: expected names or cr.Activation objects, got 3 of type int."),
+        (3, 'activation: expected a name or an object of its kind, got 3 of type int. Write "relu", or cr.Activation('),
     ],
 )
 def test_bad_names_are_refused(spec, message):
@@ -177,6 +177,13 @@ def test_own_activation_with_right_derivatives_is_accepted_and_known_by_name():
     own = Activation("test_cube", cube, cube_derivative, lambda z: 6 * z)
     register_activation(own)
     assert activation("test_cube") is own
+
+
+def test_only_activations_can_be_registered():
+    with pytest.raises(
+        InputError, match=r"^activation: expected a name or an object of its kind, got 'relu' of type str\."
+    ):
+        register_activation("relu")
 
 
 def test_own_activation_with_a_wrong_derivative_is_refused_at_its_worst_point():

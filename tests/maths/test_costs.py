@@ -178,7 +178,10 @@ def test_misfit_pairs_are_refused_and_the_matched_output_named(activations, c, n
         ("quantile", r"^unknown cost: .*quantile\(0\.5\).*Did you mean quantile\(0\.5\)\?$"),
         ("quantile(1)", r"^cost quantile: q: expected 0 < q < 1, got 1\. Choose another\.$"),
         ("huber(nan)", r"^cost huber: expected a number in brackets, got 'nan'\. Write it as huber\(0\.5\)\.$"),
-        (None, r"^cost: expected a name or a cr\.Cost object, got None of type NoneType\. "),
+        (
+            None,
+            r"^cost: expected a name or an object of its kind, got None of type NoneType\. Write \"squared_error\", or cr\.Cost",
+        ),
     ],
 )
 def test_bad_names_are_refused(spec, message):

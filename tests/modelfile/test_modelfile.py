@@ -126,7 +126,7 @@ def _rewrite(path, change):
         (lambda h, a: h["network"].update(sizes=[10**12, 10**12]), "header of PATH: activations: expected one for all"),
         (lambda h, a: h["network"].update(sizes="many"), "header of PATH: sizes: expected a list of whole numbers, got"),
         (lambda h, a: h["network"].update(dtype="float64"), "array W1 of PATH: expected shape (3, 4) of float64, got"),
-        (lambda h, a: h["network"].update(activations=[1, 2]), "header of PATH: activations: expected names or"),
+        (lambda h, a: h["network"].update(activations=[1, 2]), "header of PATH: activation: expected a name or"),
         (lambda h, a: h["network"].update(activations=["tanh", "relu"]), "header of PATH: output activation relu does not"),
         (lambda h, a: a.pop("b2") is None, "array b2 of PATH: expected shape (2,) of float32, got none. The file"),
         (lambda h, a: a.update(W2=np.full((4, 2), np.nan, "float32")), "array 'W2' of PATH: expected finite numbers, got "

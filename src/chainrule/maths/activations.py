@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Literal, TypeAlias
 
-from chainrule.errors import InputError, text
 from chainrule.maths.arrays import Array, array_namespace, erfc, zero
 from chainrule.maths.finite_differences import check_activation
 from chainrule.maths.intervals import REALS, Interval
-from chainrule.maths.names import lookup, parameter_in
+from chainrule.maths.names import Registry, parameter_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,9 +341,11 @@ _UNIT = Interval(0, 1)
 _POSITIVE = Interval(0)
 _NOT_NEGATIVE = Interval(0, closed_low=True)
 
-_TABLE: dict[str, AnyActivation] = {
-    g.name: g
-    for g in (
+_REGISTRY: Registry[AnyActivation] = Registry(
+    "activation",
+    kind=(Activation, CoupledActivation),
+    hint='Write "relu", or cr.Activation(name, value=…, derivative=…).',
+    built_in=(
         Activation("identity", identity, identity_derivative, zeros_like, equation="z"),
         Activation(
             "logistic", logistic, logistic_derivative, logistic_second_derivative, _UNIT, equation="1/(1 + e^(−z))"
@@ -406,12 +407,13 @@ _TABLE: dict[str, AnyActivation] = {
             _UNIT,
             equation="a_j = e^(z_j)/Σ_o e^(z_o)",
         ),
-    )
-}
-BUILT_IN = tuple(_TABLE)
+    ),
+    families={"leaky_relu": make_leaky_relu, "elu": make_elu},
+    check=check_activation,
+    aliases={"sigmoid": "logistic"},
+)
+BUILT_IN = _REGISTRY.built_in
 """Names of the activations that come with chainrule."""
-_TABLE["sigmoid"] = _TABLE["logistic"]
-_FAMILIES = {"leaky_relu": make_leaky_relu, "elu": make_elu}
 
 
 def activation(spec: str | AnyActivation) -> AnyActivation:
@@ -422,29 +424,7 @@ def activation(spec: str | AnyActivation) -> AnyActivation:
     >>> activation("sigmoid").name, activation("leaky_relu(0.2)").name
     ('logistic', 'leaky_relu(0.2)')
     """
-    if isinstance(spec, str):
-        return lookup("activation", spec, _TABLE, _FAMILIES)
-    if not isinstance(spec, Activation | CoupledActivation):
-        raise InputError(
-            text(
-                "activations",
-                expected="names or cr.Activation objects",
-                got=f"{spec!r} of type {type(spec).__name__}",
-                hint='Write "relu", or cr.Activation(name, value=…, derivative=…).',
-            )
-        )
-    if _TABLE.get(spec.name) is not spec:
-        _refuse_taken_name(spec.name)
-        check_activation(spec)
-    return spec
-
-
-def _refuse_taken_name(name: str) -> None:
-    # matched pairs and model files go by name: another function under a built-in's name would be taken for it
-    if name in BUILT_IN or name.split("(")[0] in ("sigmoid", *_FAMILIES):
-        raise InputError(
-            text("activation name", expected="a new name", got=f"{name!r}, which is built in", hint="Rename it.")
-        )
+    return _REGISTRY.resolve(spec)
 
 
 def register_activation(spec: AnyActivation) -> None:
@@ -453,4 +433,4 @@ def register_activation(spec: AnyActivation) -> None:
     `cr.load` finds it by that name: a model file holds names and numbers, never code.
     Raises DerivativeError where a derivative is wrong, InputError where the name is taken by a built-in.
     """
-    _TABLE[spec.name] = activation(spec)
+    _REGISTRY.register(spec)

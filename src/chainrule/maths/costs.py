@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from chainrule.errors import InputError, text
 from chainrule.maths.activations import tanh_derivative, zeros_like
 from chainrule.maths.arrays import Array, array_namespace, zero
 from chainrule.maths.finite_differences import check_cost
 from chainrule.maths.intervals import REALS, Interval
-from chainrule.maths.names import lookup, parameter_in
+from chainrule.maths.names import Registry, parameter_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,9 +249,11 @@ def make_huber(delta: float) -> Cost:
 
 
 _NOT_NEGATIVE = Interval(0, closed_low=True)
-_TABLE: dict[str, Cost] = {
-    c.name: c
-    for c in (
+_REGISTRY: Registry[Cost] = Registry(
+    "cost",
+    kind=Cost,
+    hint='Write "squared_error", or cr.Cost(name, value=…, derivative=…).',
+    built_in=(
         Cost(
             "squared_error",
             squared_error,
@@ -303,10 +304,11 @@ _TABLE: dict[str, Cost] = {
             equation="Σ_j |a_j − y_j|",
         ),
         Cost("log_cosh", log_cosh, log_cosh_derivative, log_cosh_hessian_product, equation="Σ_j ln cosh(a_j − y_j)"),
-    )
-}
-_FAMILIES = {"huber": make_huber, "quantile": make_quantile}
-BUILT_IN = (*_TABLE, "quantile(0.5)")
+    ),
+    families={"huber": make_huber, "quantile": make_quantile},
+    check=check_cost,
+)
+BUILT_IN = (*_REGISTRY.built_in, "quantile(0.5)")
 """Names of the costs that come with chainrule; quantile(q) stands for a family."""
 
 
@@ -318,29 +320,7 @@ def cost(spec: str | Cost) -> Cost:
     >>> cost("quantile(0.9)").name
     'quantile(0.9)'
     """
-    if isinstance(spec, str):
-        return lookup("cost", spec, _TABLE, _FAMILIES)
-    if not isinstance(spec, Cost):
-        raise InputError(
-            text(
-                "cost",
-                expected="a name or a cr.Cost object",
-                got=f"{spec!r} of type {type(spec).__name__}",
-                hint='Write "squared_error", or cr.Cost(name, value=…, derivative=…).',
-            )
-        )
-    if _TABLE.get(spec.name) is not spec:
-        _refuse_taken_name(spec.name)
-        check_cost(spec)
-    return spec
-
-
-def _refuse_taken_name(name: str) -> None:
-    # matched pairs and model files go by name: another function under a built-in's name would be taken for it
-    if name in BUILT_IN or name.split("(")[0] in _FAMILIES:
-        raise InputError(
-            text("cost name", expected="a new name", got=f"{name!r}, which is built in", hint="Rename it.")
-        )
+    return _REGISTRY.resolve(spec)
 
 
 def register_cost(spec: Cost) -> None:
@@ -349,4 +329,4 @@ def register_cost(spec: Cost) -> None:
     `cr.load` finds it by that name: a model file holds names and numbers, never code.
     Raises DerivativeError where a derivative is wrong, InputError where the name is taken by a built-in.
     """
-    _TABLE[spec.name] = cost(spec)
+    _REGISTRY.register(spec)

@@ -4,34 +4,90 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 from chainrule.errors import InputError, text, unknown_name
 
-T = TypeVar("T")
+
+class Named(Protocol):
+    """What a registry keeps."""
+
+    @property
+    def name(self) -> str:
+        """The name that it is found by."""
+
+
+T = TypeVar("T", bound=Named)
 _WITH_PARAMETER = re.compile(r"(\w+)\(([^()]{1,40})\)")
 
 
-def lookup(what: str, name: str, table: Mapping[str, T], families: Mapping[str, Callable[[float], T]]) -> T:
-    """Find `name` in `table`, or make it from a family: "huber(2)" is families["huber"](2.0).
+class Registry(Generic[T]):
+    """The objects of one kind by name: built-in ones, families with a parameter, and those that users register.
 
-    Raises InputError for an unknown name, with the nearest ones, and for a parameter that is not a finite number.
+    Matched pairs and model files go by name, so no object of a user's may stand under a built-in's name.
     """
-    if name in table:
-        return table[name]
-    match = _WITH_PARAMETER.fullmatch(name.strip())
-    if match and match[1] in families:
-        try:
-            parameter = float(match[2])
-        except ValueError:
-            parameter = math.nan
-        if not math.isfinite(parameter):
-            hint = f"Write it as {match[1]}(0.5)."
-            raise InputError(text(f"{what} {match[1]}", expected="a number in brackets", got=repr(match[2]), hint=hint))
-        return families[match[1]](parameter)
-    shown = [*table, *(f"{family}(0.5)" for family in families if family not in table)]
-    raise unknown_name(what, name, shown)
+
+    def __init__(
+        self,
+        what: str,
+        kind: type[T] | tuple[type[T], ...],
+        hint: str,
+        built_in: Iterable[T],
+        families: Mapping[str, Callable[[float], T]],
+        check: Callable[[T], None],
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
+        self._what, self._kind, self._hint, self._families, self._check = what, kind, hint, families, check
+        self._table = {entry.name: entry for entry in built_in}
+        self.built_in = tuple(self._table)
+        for alias, name in (aliases or {}).items():
+            self._table[alias] = self._table[name]
+        self._reserved = {*self._table, *families}
+
+    def find(self, name: str) -> T:
+        """Give the object of a name, or make it from a family: "huber(2)" is families["huber"](2.0).
+
+        Raises InputError for an unknown name, with the nearest ones, and for a parameter that is not a finite number.
+        """
+        if name in self._table:
+            return self._table[name]
+        match = _WITH_PARAMETER.fullmatch(name.strip())
+        if match and match[1] in self._families:
+            try:
+                parameter = float(match[2])
+            except ValueError:
+                parameter = math.nan
+            if not math.isfinite(parameter):
+                what, hint = f"{self._what} {match[1]}", f"Write it as {match[1]}(0.5)."
+                raise InputError(text(what, expected="a number in brackets", got=repr(match[2]), hint=hint))
+            return self._families[match[1]](parameter)
+        examples = [f"{family}(0.5)" for family in self._families if family not in self._table]
+        raise unknown_name(self._what, name, [*self._table, *examples])
+
+    def resolve(self, spec: str | T) -> T:
+        """Give the object of a name, or the user's own object once its derivatives passed the check.
+
+        Raises InputError for something else or a name that is taken by a built-in, DerivativeError where a
+        derivative is wrong.
+        """
+        return self.find(spec) if isinstance(spec, str) else self._accepted(spec)
+
+    def register(self, own: T) -> None:
+        """Make the user's own object known by its name, on the same conditions."""
+        accepted = self._accepted(own)
+        self._table[accepted.name] = accepted
+
+    def _accepted(self, own: T) -> T:
+        if not isinstance(own, self._kind):
+            got = f"{own!r:.60} of type {type(own).__name__}"
+            raise InputError(text(self._what, expected="a name or an object of its kind", got=got, hint=self._hint))
+        if self._table.get(own.name) is not own:
+            if own.name.split("(")[0] in self._reserved:
+                got = f"{own.name!r}, which is built in"
+                raise InputError(text(f"{self._what} name", expected="a new name", got=got, hint="Rename it."))
+            self._check(own)
+        return own
 
 
 def parameter_in(what: str, symbol: str, value: float, low: float, high: float) -> float:
