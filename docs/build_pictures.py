@@ -14,10 +14,11 @@ import numpy as np
 
 mpl.use("Agg")
 
-import chainrule as cr
 import matplotlib.pyplot as plt
-from chainrule import derivatives as d
 from sklearn.datasets import load_digits
+
+import chainrule as cr
+from chainrule import derivatives as d
 
 PICTURES = Path(__file__).parent / "pictures"
 BLUE, ORANGE, GREY = "#2a6fbb", "#d9730d", "#6b7280"

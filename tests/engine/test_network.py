@@ -40,6 +40,10 @@ def test_a_layer_without_bias_has_no_block():
         net.b[1]
     expected = "b[1] does not exist: expected a layer of 2, got 1. A layer made with bias=False has none."
     assert str(error.value) == expected
+    with pytest.raises(
+        KeyError, match=r"^b\[1\] does not exist: expected none, as no layer has one, got 1\. A layer made"
+    ):
+        Network([3, 2], bias=False).b[1]
     assert Network([3, 2], bias=False).backward(Network([3, 2], bias=False).forward([[1, 2, 3]]), [1]).b.get(1) is None
 
 
@@ -55,6 +59,12 @@ def test_layers_are_numbered_as_in_the_equations():
     )
     with pytest.raises(KeyError, match=r"W\[3\] does not exist: expected a layer of 1, 2, got 3"):
         small().W[3]
+
+
+def test_repr_of_a_gradient_shows_shapes_and_not_numbers():
+    net = small()
+    _, gradient = net.value_and_gradient(np.zeros((4, 3)), np.zeros((4, 2)))
+    assert repr(gradient) == "Gradient: W{1: (3, 4), 2: (4, 2)}, b{1: (4,), 2: (2,)}, flat (26,)"
 
 
 def test_repr_shows_layers_sizes_and_parameters():

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -387,6 +388,18 @@ def test_divergence_ends_training_with_the_last_finite_epoch_s_parameters_and_sa
     assert " of layer " in history.message
 
 
+def test_divergence_after_a_best_epoch_gives_that_one_back_and_says_so():
+    net = cr.Network([4, 6, 1], ["relu", "identity"], "squared_error", seed=1)
+    with pytest.warns(DivergenceWarning) as caught:
+        history = cr.train(
+            net, 1e3 * X, 1e3 * Y, optimizer="sgd", learning_rate=1e-3, batch_size=60, epochs=50, verbose=0,
+            early_stopping=cr.EarlyStopping(patience=None),
+        )  # fmt: skip
+    best = int(np.argmin(history.cost)) + 1
+    assert history.restored_epoch == best
+    assert f"The parameters are those after epoch {best}, the best one." in str(caught[0].message)
+
+
 def test_divergence_in_the_first_epoch_keeps_the_initial_parameters():
     net = regressor()
     before = net.parameters.copy()
@@ -472,6 +485,59 @@ def test_a_real_sigint_stops_within_a_second():
     assert time.monotonic() - sent < 10  # a hang, not a speed, is what this would catch
 
 
+SECOND = """
+import os, signal, chainrule as cr
+def twice(net, history):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+net = cr.Network([1, 1])
+try:
+    cr.train(net, [[0.0]], [0.0], verbose=0, callbacks=[twice])
+except KeyboardInterrupt:
+    print("raised", signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+
+OWN_HANDLER = """
+import os, signal, chainrule as cr
+signal.signal(signal.SIGINT, lambda *a: print("mine"))
+net = cr.Network([1, 1])
+history = cr.train(net, [[0.0]], [0.0], epochs=2, verbose=0, callbacks=[lambda *a: os.kill(os.getpid(), signal.SIGINT)])
+print(history.stopped)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal does on POSIX systems")
+@pytest.mark.parametrize(("script", "printed"), [(SECOND, "raised True\n"), (OWN_HANDLER, "mine\nmine\nepochs\n")])
+def test_a_second_ctrl_c_raises_and_a_program_s_own_handler_is_left_alone(script, printed):
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == printed
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_ctrl_c_is_obeyed_between_steps_and_the_handler_given_back(optimizer):
+    net = regressor()
+    snapshots = []
+
+    def press(net, history):
+        snapshots.append(net.parameters.copy())
+        if history.epochs == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    history = cr.train(net, X, Y, optimizer=optimizer, epochs=9, callbacks=[press], verbose=0)
+    assert history.stopped == "interrupt"
+    assert history.epochs == 2
+    np.testing.assert_array_equal(net.parameters, snapshots[-1])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_training_in_another_thread_works():
+    histories = []
+    thread = threading.Thread(target=lambda: histories.append(cr.train(regressor(), X, Y, epochs=2, verbose=0)))
+    thread.start()
+    thread.join(30)
+    assert histories[0].stopped == "epochs"
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -497,19 +563,20 @@ def test_a_real_sigint_stops_within_a_second():
         ({"early_stopping": 0}, "EarlyStopping: patience: expected a whole number ≥ 1 or None, got 0."),
         ({"validation": 1.5}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got 1.5."),
         ({"validation": X}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got array("),
-        ({"validation": (X,)}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got 1 items. Write"),
+        ({"validation": (X,)}, "validation: expected a fraction between 0 and 1, or (Xv, Yv), got tuple of length 1. Write"),
         ({"callbacks": print}, "callbacks: expected a list of functions (net, history), got <built-in function print>."),
         ({"shuffle": "no"}, "shuffle: expected True or False, got 'no'. Write shuffle=True."),
         ({"verbose": 5}, "verbose: expected 0 or 1, got 5. Write verbose=0."),
         ({"early_stopping": 1.5}, "early_stopping: expected True, a patience, or cr.EarlyStopping, got 1.5."),
         ({"optimizer": "lbfgs", "learning_rate": 0.1}, "learning_rate: expected the default 0.001 under lbfgs, got 0.1. L-BFGS "
          "takes the whole set at once and finds its own step; leave it out."),
+        ({"optimizer": "lbfgs", "learning_rate": X}, "learning_rate: expected a number > 0 or a schedule, got array("),
         ({"optimizer": "lbfgs", "batch_size": 64}, "batch_size: expected the default 32 under lbfgs, got 64."),
         ({"optimizer": cr.LBFGS(), "shuffle": False}, "shuffle: expected the default True under lbfgs, got False."),
         ({"validation": (X[:, :2], Y)}, "validation X: expected 4 columns, one for each of the network's inputs, got shape "
          "(60, 2)."),
         ({"validation": (X, Y[:5])}, "validation Y: expected 60 rows, as validation X has, got shape (5,)."),
-        ({"X": X[:1], "Y": Y[:1], "validation": 0.5}, "validation: expected rows left to train on, got 1 row. Write"),
+        ({"X": X[:1], "Y": Y[:1], "validation": 0.5}, "validation: expected rows left to train on, got 1 row. Hold out a smaller"),
         ({"sample_weight": [1, 2]}, "sample_weight: expected shape (60,), one for each row of X, got shape (2,)."),
         ({"net": "net"}, "net: expected a cr.Network, got str. Make one: net = cr.Network([n_inputs, …, n_outputs])."),
     ],

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli.output import Printer, counted
+from chainrule.cli.output import Printer, counted, say_costs
 from chainrule.data.pipeline import Pipeline, load_pipeline
 from chainrule.modelfile import format as modelfile
 from chainrule.modelfile.networks import build, describe
@@ -46,7 +46,6 @@ def _say_pipeline(say: Printer, pipeline: Pipeline) -> None:
         f"trained on {counted(training['rows'], 'row')} of {training['data']} with {training['optimizer']}, "
         f"{counted(len(history['epoch']), 'epoch')}, stopped by: {training['stopped']}"
     )
-    if history["cost"]:
-        say.line(f"cost {history['cost'][0]:.4g} in the first epoch, {history['cost'][-1]:.4g} in the last")
+    say_costs(say, history["cost"], history.get("validation_cost", []), training["restored_epoch"])
     say.line("on its test rows:")
     say.figures(training["test"])

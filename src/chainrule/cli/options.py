@@ -13,6 +13,8 @@ _OPTIONS = {
     "epochs": "--epochs",
     "penalty": "--penalty",
     "n_threads": "--threads",
+    "validation": "--validation",
+    "sizes": "--hidden",
     "dtype": "--dtype",
     "unknown activation": "--activation or --output: unknown activation",
     "output activation": "--output",
@@ -33,7 +35,8 @@ def named_by_option() -> Iterator[None]:
         message = str(error)
         for argument, option in _OPTIONS.items():
             if message.startswith((f"{argument}:", f"{argument} ")):
-                raise InputError(option + message[len(argument) :]) from None
+                # on the command line an option that may be None is left out
+                raise InputError(option + message[len(argument) :].replace(" or None", "")) from None
         raise
 
 

@@ -53,3 +53,13 @@ def without_nan(value: Any) -> Any:
 def counted(n: int, noun: str) -> str:
     """Write "1 row", "1,437 rows"."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def say_costs(say: Printer, cost: list[float], validation_cost: list[float], restored_epoch: int | None) -> None:
+    """Print the cost of the first epoch and of the one whose parameters the model has."""
+    if not cost:
+        return
+    kept = restored_epoch or len(cost)
+    which = "the last" if kept == len(cost) else f"epoch {kept}, whose parameters are restored"
+    validation = f", validation cost {validation_cost[kept - 1]:.4g}" if validation_cost else ""
+    say.line(f"cost {cost[0]:.4g} in the first epoch, {cost[kept - 1]:.4g} in {which}{validation}")

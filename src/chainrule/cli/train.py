@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from chainrule.cli.options import check_options, hidden_sizes, named_by_option
-from chainrule.cli.output import Printer, counted, without_nan
+from chainrule.cli.output import Printer, counted, say_costs, without_nan
 from chainrule.data.labelled import LabelledData, Task, choose_task, split
 from chainrule.data.pipeline import Pipeline, Scaling
 from chainrule.data.readers import read
@@ -157,8 +157,4 @@ def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str
 
 def _say_history(say: Printer, history: History) -> None:
     say.line(f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s")
-    if history.epochs:
-        kept = history.restored_epoch or history.epochs
-        which = "the last" if kept == history.epochs else f"epoch {kept}, whose parameters are restored"
-        validation = f", validation cost {history.validation_cost[kept - 1]:.4g}" if history.validation_cost else ""
-        say.line(f"cost {history.cost[0]:.4g} in the first epoch, {history.cost[kept - 1]:.4g} in {which}{validation}")
+    say_costs(say, history.cost, history.validation_cost, history.restored_epoch)

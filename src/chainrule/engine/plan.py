@@ -43,11 +43,12 @@ class ByLayer(Mapping[int, T]):
         try:
             return self._items[layer]
         except (KeyError, TypeError):
-            layers = ", ".join(map(str, self._items)) or "none: no layer has one"
+            layers = ", ".join(map(str, self._items))
+            expected = f"a layer of {layers}" if layers else "none, as no layer has one"
             raise LayerError(
                 text(
                     f"{self._symbol}[{layer!r}] does not exist",
-                    expected=f"a layer of {layers}",
+                    expected=expected,
                     got=repr(layer),
                     hint=self._hint,
                 )

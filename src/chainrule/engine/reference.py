@@ -8,7 +8,7 @@ Axes: m examples in rows, n_ℓ units of layer ℓ in columns. X is (m, n_0), Y 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from chainrule.engine.plan import ByLayer, Plan
@@ -25,12 +25,15 @@ class Run:
     z: ByLayer[Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Gradient:
     """∂C/∂θ of the batch (E10): `flat`, (|θ|,), and `W[l]`, `b[l]`, like the network's own, which are views of it."""
 
-    plan: Plan = field(repr=False)
+    plan: Plan
     flat: Array
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}: {self.W!r}, {self.b!r}, flat {self.flat.shape}"
 
     @cached_property
     def _by_layer(self) -> tuple[ByLayer[Array], ByLayer[Array]]:
@@ -47,7 +50,7 @@ class Gradient:
         return self._by_layer[1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backward(Gradient):
     """All that the backward pass gives.
 

@@ -170,7 +170,7 @@ def relu_derivative(z: Array) -> Array:
 
 
 def leaky_relu(z: Array, slope: float = 0.01) -> Array:
-    """max(z, 0) + slope·min(z, 0)."""
+    """z where z > 0, else slope·z."""
     return array_namespace(z).where(z > 0, z, slope * z)
 
 
@@ -186,7 +186,7 @@ def elu(z: Array, alpha: float = 1.0, scale: float = 1.0) -> Array:
 
 
 def elu_derivative(z: Array, alpha: float = 1.0, scale: float = 1.0) -> Array:
-    """1·scale where z > 0, else scale·alpha e^z."""
+    """scale where z > 0, else scale·alpha e^z."""
     xp = array_namespace(z)
     return xp.where(z > 0, scale * xp.ones_like(z), scale * alpha * xp.exp(xp.minimum(z, zero(z))))
 

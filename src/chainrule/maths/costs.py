@@ -165,7 +165,7 @@ def huber(a: Array, y: Array, delta: float = 1.0) -> Array:
 
 
 def huber_derivative(a: Array, y: Array, delta: float = 1.0) -> Array:
-    """The residual r = a − y, clipped to [−delta, delta]."""
+    """r clipped to [−delta, delta]."""
     return array_namespace(a).clip(a - y, -delta, delta)
 
 
@@ -214,7 +214,7 @@ def log_cosh(a: Array, y: Array) -> Array:
 
 
 def log_cosh_derivative(a: Array, y: Array) -> Array:
-    """The derivative is tanh r."""
+    """tanh r."""
     return array_namespace(a).tanh(a - y)
 
 

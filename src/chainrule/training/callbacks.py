@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.training.history import History
 
 Callback: TypeAlias = "Callable[[Network, History], bool | None]"
-"""Called after every epoch, when `net` has the epoch's parameters and `history` its figures; True ends training."""
+"""Called after every epoch, with the epoch's parameters in `net`, its figures in `history`; a true value ends training."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def early_stopping(spec: bool | int | EarlyStopping | None) -> EarlyStopping | N
         return EarlyStopping()
     if isinstance(spec, EarlyStopping):
         return spec
-    if isinstance(spec, int):
-        return EarlyStopping(patience=spec)
+    if isinstance(spec, int | np.integer):
+        return EarlyStopping(patience=int(spec))
     hint = "Write early_stopping=10, or cr.EarlyStopping(patience=10, tolerance=1e-4)."
     raise InputError(
         text("early_stopping", expected="True, a patience, or cr.EarlyStopping", got=repr(spec), hint=hint)

@@ -62,7 +62,7 @@ def run(
 ) -> Reason:
     """Train by up to `epochs` iterations; `now` is brought up to date and `end_epoch` called after each.
 
-    Raises DivergenceError when a cost or gradient is not finite.
+    Raises DivergenceError when a cost or gradient is not finite, Interrupted after Ctrl-C.
     """
     from scipy.optimize import minimize  # imported late: only L-BFGS needs it
 
@@ -70,6 +70,7 @@ def run(
     dtype = now.parameters.dtype
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        now.interrupt.check()
         parameters = theta.astype(dtype)
         cost, gradient = data.value_and_gradient(net, parameters)
         if penalty:

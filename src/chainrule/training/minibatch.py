@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from chainrule.maths.updates import UpdateRule
 from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit, norm
 from chainrule.training.history import Reason
+from chainrule.training.interrupt import Interrupt
 
 
 @dataclass
 class Progressed:
-    """How far a solver has come; `parameters` is complete after every step, also when the next is interrupted."""
+    """How far a solver has come; `parameters` is complete after every step. Solvers check `interrupt` between steps."""
 
     parameters: NDArray[Any]
+    interrupt: Interrupt = field(default_factory=Interrupt)
     epoch: int = 0
     step: int = 0
     cost: float = math.nan
@@ -47,7 +49,7 @@ def run(
 
     One step is (E15): forward, backward, then the update of all layers at once (E16). `end_epoch` gives the cost that
     an adaptive rate looks at, or None to end training.
-    Raises DivergenceError when a cost, a gradient or a parameter is not finite.
+    Raises DivergenceError when a cost, a gradient or a parameter is not finite, Interrupted after Ctrl-C.
     """
     plan, backend = net.plan, net.engine
     state = rule.initial(now.parameters, plan.is_weight)
@@ -57,6 +59,7 @@ def run(
         now.epoch, now.step = epoch + 1, 0
         costs, shares, norms = [], [], []
         for batch in data.batches(batch_size, rng):
+            now.interrupt.check()
             now.learning_rate = rates.rate(rate_state, epoch + now.step / n_steps)
             now.step += 1
             X, Y, weights = batch

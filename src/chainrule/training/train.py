@@ -25,6 +25,7 @@ from chainrule.training.callbacks import BestParameters, Callback, EarlyStopping
 from chainrule.training.callbacks import early_stopping as read_early_stopping
 from chainrule.training.divergence import DivergenceError
 from chainrule.training.history import EpochFigures, History, Reason
+from chainrule.training.interrupt import Interrupted
 from chainrule.training.lbfgs import LBFGS
 from chainrule.training.minibatch import Progressed
 from chainrule.training.progress import ProgressBar
@@ -89,7 +90,7 @@ def train(
     early_stopping : None, True, int or EarlyStopping
         When to end before `epochs`, and whether the best parameters come back; an int is the patience in epochs.
     callbacks : functions (net, history) -> bool or None
-        Called in order after every epoch; True ends training.
+        Called in order after every epoch; a true value ends training.
     n_threads : int ≥ 1 or None
         Threads of the linear algebra library while training; None leaves them as they are.
     seed : int, Generator or None
@@ -124,13 +125,13 @@ def train(
         hint = "Make one: net = cr.Network([n_inputs, …, n_outputs])."
         raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
     rule = _read_optimizer(optimizer)
-    if isinstance(rule, LBFGS):
-        _refuse_what_lbfgs_ignores(learning_rate=learning_rate, batch_size=batch_size, shuffle=shuffle)
     rates = rate_policy(learning_rate)
     stopping = read_early_stopping(early_stopping)
     _check_settings(batch_size, epochs, penalty, n_threads, callbacks)
     _check_choice("shuffle", shuffle, (True, False))
     _check_choice("verbose", verbose, (0, 1))
+    if isinstance(rule, LBFGS):
+        _refuse_what_lbfgs_ignores(learning_rate=learning_rate, batch_size=batch_size, shuffle=shuffle)
     rng = random_generator(seed)
     data = _read_data(net, X, Y, sample_weight)
     data, held_out = _read_validation(net, data, validation, rng)
@@ -145,7 +146,7 @@ def train(
             return lbfgs.run(net, data, rule, penalty, epochs, now, session.end_epoch)
         return minibatch.run(net, data, rule, rates, penalty, size, order, epochs, now, session.end_epoch)
 
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), _threads(n_threads), session.bar:
+    with now.interrupt, np.errstate(over="ignore", invalid="ignore", divide="ignore"), _threads(n_threads), session.bar:
         session.run(solver)
     if session.history.stopped == "divergence":
         warnings.warn(session.history.message, DivergenceWarning, stacklevel=2)
@@ -180,15 +181,22 @@ class _Session:
             reason = solver()
             history.stopped = self.ended_by or reason
             history.message = f"stopped after epoch {history.epochs}: {_SENTENCES[history.stopped]}"
-        except KeyboardInterrupt:
+        except DivergenceError as error:
+            history.stopped = "divergence"
+            history.message = self._divergence(str(error))
+        except (Interrupted, KeyboardInterrupt) as error:
             history.stopped = "interrupt"
             history.message = f"stopped in epoch {history.epochs + 1}: {_SENTENCES['interrupt']}"
             if np.isfinite(self.now.parameters).all():
                 self.finite = self.now.parameters
-        except DivergenceError as error:
-            history.stopped = "divergence"
-            history.message = self._divergence(str(error))
-        parameters = self.finite
+            if isinstance(error, KeyboardInterrupt) and self.now.interrupt.requested:
+                raise  # the second Ctrl-C
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Give the network its last finite parameters, or the best ones where that was asked for."""
+        history, parameters = self.history, self.finite
         if self.best is not None and self.best.parameters is not None:
             parameters, history.restored_epoch = self.best.parameters, self.best.epoch
         elif history.stopped == "divergence" and history.epochs:
@@ -222,6 +230,8 @@ class _Session:
         done = self.history.epochs
         rate = self.now.learning_rate
         kept = f"those after epoch {done}, the last finite one" if done else "those from before training"
+        if self.best is not None and self.best.parameters is not None:
+            kept = f"those after epoch {self.best.epoch}, the best one"
         remedy = "Scale the columns of X to about 1"
         if math.isfinite(rate):
             remedy = f"Lower learning_rate, which was {rate:g}, or scale the columns of X to about 1"
@@ -270,7 +280,7 @@ def _check_settings(
     given = callbacks if isinstance(callbacks, Sequence) else [None]
     for callback in given:
         if not callable(callback):
-            hint = "Each is called after every epoch; returning True ends training."
+            hint = "Each is called after every epoch; a true value ends training."
             got = repr(callbacks)
             raise InputError(text("callbacks", expected="a list of functions (net, history)", got=got, hint=hint))
 
@@ -301,12 +311,17 @@ def _read_validation(
         return data, _read_data(net, Xv, Yv, weights, names)
     hint = "Write validation=0.1, or validation=(Xv, Yv)."
     if not isinstance(validation, float | np.floating) or not 0 < validation < 1:
-        got = f"{len(validation)} items" if isinstance(validation, tuple | list) else f"{validation!r:.40}"
+        got = (
+            f"{type(validation).__name__} of length {len(validation)}"
+            if isinstance(validation, tuple | list)
+            else f"{validation!r:.40}"
+        )
         raise InputError(text("validation", expected="a fraction between 0 and 1, or (Xv, Yv)", got=got, hint=hint))
     n_held_out = math.ceil(validation * len(data))
     if n_held_out >= len(data):
         got = f"{len(data)} row{'s' if len(data) > 1 else ''}"
-        raise InputError(text("validation", expected="rows left to train on", got=got, hint=hint))
+        smaller = "Hold out a smaller fraction."
+        raise InputError(text("validation", expected="rows left to train on", got=got, hint=smaller))
     order = rng.permutation(len(data))
 
     def part(rows: NDArray[np.intp]) -> DataSet:
