@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from chainrule.training.history import History
 
 Callback: TypeAlias = "Callable[[Network, History], bool | None]"
-"""Called after every epoch, with the epoch's parameters in `net`, its figures in `history`; a true value ends training."""
+"""Called after every epoch, with its parameters in `net` and its figures in `history`; a true value ends training."""
 
 
 @dataclass(frozen=True)
