@@ -7,7 +7,7 @@ Blocks of a page are run in order, in one namespace and one temporary folder. Wh
     ```python no-test   is not run, because it needs torch, JAX, or data that not everybody has; the page says how
     ```console no-test  likewise
 
-Any other first line, such as ```json, is neither run nor compared.
+```json and ```sh are neither run nor compared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from chainrule.cli import evaluate, info, main, predict, train
 from chainrule.maths import activations, costs
 
 DOCS = Path(__file__).parents[2] / "docs"
+README = "../README.md"
 PAGES = (
+    README,
     "tutorial/first-network.md",
     "how-to/train-from-the-command-line.md",
     "how-to/own-activation-and-cost.md",
@@ -176,7 +178,9 @@ def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
                 assert_same_session(shown, run_command(command, page, monkeypatch), f"{where}: {command}")
                 n_run += 1
         else:
-            assert block.info in ("python no-test", "console no-test", "json"), f"{where}: unknown block {block.info!r}"
+            assert block.info in ("python no-test", "console no-test", "json", "sh"), (
+                f"{where}: unknown block {block.info!r}"
+            )
     assert not unshown, f"{where} prints what no text block shows:\n{unshown}"
     assert n_run > 0, f"{page} has no block that is run"
 
@@ -185,7 +189,7 @@ def test_every_page_with_examples_is_in_the_list():
     generated = {"reference/equations.md", "reference/activations.md", "reference/costs.md"}
     folders = ("tutorial", "how-to", "explanation", "reference")
     found = {f"{folder}/{path.name}" for folder in folders for path in (DOCS / folder).glob("*.md")}
-    assert found == generated | set(PAGES)
+    assert found == generated | set(PAGES) - {README}
 
 
 def test_few_blocks_are_not_run():
@@ -201,12 +205,12 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_links_lead_somewhere():
-    for path in [*DOCS.glob("*.md"), *DOCS.glob("*/*.md")]:
+    for path in [DOCS / README, *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
             if not target.startswith(("http:", "https:")):
                 place = path.parent / target if target else path
-                assert place.exists(), f"{path.relative_to(DOCS)} links to {target}, which is not there"
-                assert not anchor or anchor in anchors(place), f"{path.relative_to(DOCS)}: no heading for #{anchor}"
+                assert place.exists(), f"{path} links to {target}, which is not there"
+                assert not anchor or anchor in anchors(place), f"{path}: no heading for #{anchor}"
 
 
 def test_every_public_name_is_in_the_list_of_names():
