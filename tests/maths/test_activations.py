@@ -217,6 +217,7 @@ def test_own_activation_may_declare_a_kink():
     shifted = Activation("shifted", lambda z: np.abs(z - 0.0142), lambda z: np.sign(z - 0.0142))
     with pytest.raises(DerivativeError, match=r"worst at z = 0\.0137\b.*if this point is a kink, declare it"):
         activation(shifted)
+    activation(Activation("declared", shifted.value, shifted.derivative, kinks=(0.0142,)))
 
 
 @pytest.mark.parametrize(
