@@ -409,6 +409,17 @@ def test_divergence_in_the_first_epoch_keeps_the_initial_parameters():
     assert history.epochs == 0
 
 
+def test_a_last_step_that_leaves_infinite_parameters_is_a_divergence_too():
+    net = regressor()
+    before = net.parameters.copy()
+    with pytest.warns(
+        DivergenceWarning, match=r"^training diverged in epoch 1, step 1: .*: [Wb] of layer 1 \(E16\) holds -?inf"
+    ):
+        history = cr.train(net, X, 1e6 * Y, optimizer="sgd", learning_rate=1e308, batch_size=60, epochs=1, verbose=0)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert history.stopped == "divergence"
+
+
 @pytest.mark.parametrize(
     ("spoil", "where"),
     [
@@ -589,6 +600,13 @@ def test_bad_input_is_refused_before_anything_changes(options, message):
         cr.train(arguments.pop("net"), arguments.pop("X"), arguments.pop("Y"), **arguments)
     assert str(error.value).startswith(message)
     np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_a_bad_row_far_down_is_named_by_its_own_number():
+    rows = np.zeros((10_000, 4))
+    rows[9_876, 2] = np.inf
+    with pytest.raises(InputError, match=r"^X\[9876, 2\]: expected a finite number, got inf"):
+        cr.train(regressor(), rows, np.zeros(10_000), verbose=0)
 
 
 def test_bad_solver_settings_are_refused():
