@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import operator
 from collections.abc import Iterable
-from typing import SupportsIndex
 
 
 class ChainruleError(Exception):
@@ -46,7 +45,12 @@ def is_count(value: object) -> bool:
     >>> is_count(3), is_count(0), is_count(2.5), is_count(True)
     (True, False, False, False)
     """
-    return isinstance(value, SupportsIndex) and not isinstance(value, bool) and operator.index(value) >= 1
+    if isinstance(value, bool):
+        return False
+    try:
+        return operator.index(value) >= 1  # type: ignore[arg-type] # what has no index raises
+    except TypeError:
+        return False
 
 
 def text(what: str, *, expected: str, got: str, hint: str) -> str:

@@ -198,7 +198,7 @@ def with_value(value, row=2, column=1):
          "make the network with dtype='float64'."),
         (np.ma.masked_equal(with_value(7.0), 7.0), "X: expected an array without a mask, got masked entries. Fill the "
          "masked entries, for example with X.filled(0)."),
-        (None, "X: expected real numbers, got dtype object. Turn text"),
+        (None, "X: expected real numbers, got dtype object. If it holds numbers only, give numpy.array(X, dtype=float)."),
     ],
 )  # fmt: skip
 def test_bad_X_is_refused_by_every_pass(X, message):
@@ -234,6 +234,7 @@ def test_a_bad_row_far_down_is_named_by_its_own_number():
         ([0, 1, 2, 1], "Y[2]: expected a class index 0 to 1, got 2. The network has 2 outputs; count classes from 0, or "
          "make the last of its sizes larger."),
         ([0, -1, 0, 1], "Y[1]: expected a class index 0 to 1, got -1."),
+        (np.array([0, 2**64 - 1, 0, 1], dtype="uint64"), "Y[1]: expected a class index 0 to 1, got 18446744073709551615."),
         ([0.0, 1.0, 0.0, 1.0], "Y: expected class indices (integers) of shape (4,), or numbers of shape (4, 2), got shape "
          "(4,) of dtype float64. If these are class indices, give Y.astype(int)."),
         (["a", "b", "a", "b"], "Y: expected real numbers, got dtype <U1."),
@@ -272,7 +273,15 @@ def test_targets_that_the_cost_does_not_take_are_refused(g, c, Y, message):
             "sample_weight: expected shape (4,), one for each row of X, got shape (3,). Each example needs one",
         ),
         ([1, -1, 1, 1], "sample_weight[1]: expected a weight ≥ 0, got -1. 0 leaves an example out."),
-        ([0, 0, 0, 0], "sample_weight: expected at least one weight > 0, got only zeros. None weighs all alike."),
+        (
+            [0, 0, 0, 0],
+            "sample_weight: expected at least one weight > 0, got only zeros in float32. None weighs all alike.",
+        ),
+        (
+            np.full(4, 3e38),
+            "sample_weight: expected weights whose sum is finite in float32, got inf. Divide them all by",
+        ),
+        (np.full(4, 1e-300), "sample_weight: expected at least one weight > 0, got only zeros in float32."),
         ([1, np.nan, 1, 1], "sample_weight[1]: expected a finite number, got nan."),
     ],
 )
@@ -291,6 +300,13 @@ def test_bad_sample_weights_are_refused(weights, message):
         ({"sizes": [3]}, "sizes: expected at least 2 numbers, inputs and outputs, got [3]."),
         ({"sizes": [3, 2.5]}, "sizes: expected a list of whole numbers, got [3, 2.5]."),
         ({"sizes": 3}, "sizes: expected a list of whole numbers, got 3."),
+        ({"sizes": {3, 2}}, "sizes: expected a list of whole numbers, got {"),
+        ({"sizes": (n for n in [3, 2])}, "sizes: expected a list of whole numbers, got <generator"),
+        ({"sizes": [2**62, 1]}, "sizes: expected parameters that fit in memory, got"),
+        ({"reduction": ["mean"]}, "reduction: expected \"mean\" or \"sum\", got ['mean']."),
+        ({"backend": []}, "unknown backend: expected one of reference, got []."),
+        ({"initializer": lambda rng, i, o: [[0.0], [1.0, 2.0]]}, "initializer's weights: expected a rectangular array, got"),
+        ({"initializer": lambda rng, i, o: np.zeros((i, o), complex)}, "initializer's weights: expected real numbers, got"),
         ({"sizes": [True, 2]}, "sizes[0]: expected at least 1 unit, got True."),
         ({"sizes": [10**9, 10**9]}, "sizes: expected parameters that fit in memory, got 4,000,000,004,000,000,000 bytes."),
         ({"activations": "rleu"}, "unknown activation: expected one of"),
@@ -332,6 +348,14 @@ def test_parameters_of_another_size_are_refused():
         InputError, match=r"^parameters: expected shape \(26,\), got shape \(25,\)\. θ holds 𝒲\^1, b\^1"
     ):
         net.parameters = np.zeros(25)
+    for values, message in [
+        ([1 + 2j] * 26, r"^parameters: expected real numbers, got dtype complex128"),
+        (["3"] * 26, r"^parameters: expected real numbers, got dtype <U1"),
+        ([None] * 26, r"^parameters: expected real numbers, got dtype object"),
+        ([[1], [2, 3]], r"^parameters: expected a rectangular array, got rows of unequal length"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            net.parameters = values
     with pytest.raises(InputError, match=r"^parameters\[3\]: expected a finite number, got nan"):
         net.parameters = np.where(np.arange(26) == 3, np.nan, 0)
 

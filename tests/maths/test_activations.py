@@ -236,6 +236,28 @@ def test_own_activation_may_declare_a_kink():
             "value of activation 'wide': expected numbers in the range (-1, 1) that it declares, got -1.99999999 at z = -9.9863.",
         ),
         (
+            Activation("in_place", lambda z: np.multiply(z, z, out=z), lambda z: 2 * z),
+            "value of activation 'in_place': expected an array, got ValueError: output array is read-only. It is given "
+            "read-only arrays, which it must not change, and has to return a new one.",
+        ),
+        (
+            Activation("complex", lambda z: z + 0j, np.ones_like),
+            "value of activation 'complex': expected real numbers, got dtype complex128. It has to return one real number",
+        ),
+        (
+            Activation("nothing", lambda z: None, np.ones_like),
+            "value of activation 'nothing': expected real numbers, got dtype object.",
+        ),
+        (
+            Activation("pair", np.tanh, np.ones_like, range=(-1, 1)),
+            "activation 'pair': range: expected a cr.Interval, got (-1, 1). Write cr.Interval(0, 1), for example.",
+        ),
+        (
+            Activation("one", np.tanh, np.ones_like, kinks=0.0),
+            "activation 'one': kinks: expected a tuple of numbers, got 0.0.",
+        ),
+        (Activation(None, np.tanh, np.ones_like), "activation None: name: expected a text, got None."),
+        (
             Activation("relu", np.tanh, lambda z: 1 - np.tanh(z) ** 2),
             "activation name: expected a new name, got 'relu', which is built in. Rename it.",
         ),

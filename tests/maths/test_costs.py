@@ -225,6 +225,9 @@ def test_own_cost_with_a_wrong_hessian_product_is_refused():
          "value of cost 'mean': expected an array of shape (60,), got shape ()."),
         (Cost("ratio", lambda a, y: np.log(a).sum(axis=1), lambda a, y: 1 / a),
          "value of cost 'ratio': expected finite numbers, got a NaN or infinite one at a = "),
+        (Cost("in_place", lambda a, y: np.subtract(y, a, out=y).sum(axis=1), lambda a, y: a - y),
+         "value of cost 'in_place': expected an array, got ValueError: output array is read-only."),
+        (Cost("pair", fourth_power, fourth_power_derivative, domain=(0, 1)), "cost 'pair': domain: expected a cr.Interval"),
         (Cost("huber", fourth_power, fourth_power_derivative), "cost name: expected a new name, got 'huber', which is"),
     ],
 )  # fmt: skip

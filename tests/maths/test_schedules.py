@@ -56,15 +56,42 @@ def test_learning_rate_is_a_number_a_schedule_or_adaptive():
         (lambda: rate_policy("fast"), "learning_rate: expected a number > 0 or a schedule, got 'fast'. Write 1e-3, or"),
         (lambda: rate_policy(True), "learning_rate: expected a number > 0 or a schedule, got True."),
         (lambda: rate_policy(s.Cosine), "learning_rate: expected a number > 0 or a schedule, got <class"),
-        (lambda: s.Constant(-1), "Constant: initial: expected a finite number > 0, got -1. Give initial a positive"),
-        (lambda: s.Step(1, every=0), "Step: every: expected a finite number > 0, got 0."),
-        (lambda: s.Cosine(1, epochs=float("inf")), "Cosine: epochs: expected a finite number > 0, got inf."),
-        (lambda: s.Adaptive(1, factor=1), "Adaptive: factor: expected 0 < factor < 1, got 1. The rate has to shrink."),
-        (lambda: s.Adaptive(1, patience=0.5), "Adaptive: patience: expected a whole number ≥ 1, got 0.5. Usual values"),
-        (lambda: s.Adaptive(1, tolerance=-1), "Adaptive: tolerance: expected a finite number ≥ 0, got -1."),
+        (lambda: s.WarmUp(0.1), "WarmUp: then: expected a schedule, got 0.1. Write WarmUp(Constant(0.1), epochs=2)."),
+        (lambda: s.Cosine(0.1, epochs=None), "Cosine: epochs: expected a number in (0, ∞), got None."),
+        (lambda: s.Constant(-1), "Constant: initial: expected a number in (0, ∞), got -1. Choose a number"),
+        (lambda: s.Step(1, every=0), "Step: every: expected a number in (0, ∞), got 0."),
+        (lambda: s.Cosine(1, epochs=float("inf")), "Cosine: epochs: expected a number in (0, ∞), got inf."),
+        (lambda: s.Adaptive(1, factor=1), "Adaptive: factor: expected a number in (0, 1), got 1."),
+        (
+            lambda: s.Adaptive(1, patience=0.5),
+            "Adaptive: patience: expected a whole number ≥ 1, got 0.5. Usual values are",
+        ),
+        (lambda: s.Adaptive(1, tolerance=-1), "Adaptive: tolerance: expected a number in [0, ∞), got -1."),
     ],
 )
 def test_bad_settings_are_refused(make, message):
     with pytest.raises(InputError) as error:
         make()
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"), [(-1, "-1"), (None, "None"), ("fast", "'fast'"), (float("nan"), "nan"), (0.0, "0.0")]
+)
+def test_a_schedule_that_gives_no_rate_is_refused_when_it_does(given, shown):
+    class Own:
+        def rate(self, t):
+            return given
+
+    with pytest.raises(InputError) as error:
+        rate_policy(Own()).rate(None, 1.5)
+    expected = (
+        f"learning_rate: the schedule at t = 1.5: expected a finite number > 0, got {shown}. Correct the schedule."
+    )
+    assert str(error.value) == expected
+
+
+def test_rates_are_python_numbers_whatever_the_schedule_gives():
+    assert type(rate_policy(s.Cosine(np.float64(0.1), epochs=3)).rate(None, 1.0)) is float
+    with pytest.raises(InputError, match="expected a finite number > 0, got OverflowError"):
+        rate_policy(s.InverseScaling(0.1, power=1e5)).rate(None, 1.0)

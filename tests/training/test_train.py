@@ -186,10 +186,11 @@ def test_class_indices_and_one_hot_rows_train_alike():
     np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
 
 
-def test_zero_epochs_change_nothing():
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_zero_epochs_change_nothing(optimizer):
     net = regressor()
     before = net.parameters.copy()
-    history = cr.train(net, X, Y, epochs=0, verbose=0)
+    history = cr.train(net, X, Y, optimizer=optimizer, epochs=0, verbose=0)
     np.testing.assert_array_equal(net.parameters, before)
     assert history.epochs == 0
     assert history.stopped == "epochs"
@@ -435,6 +436,40 @@ def test_divergence_names_layer_and_equation(spoil, where):
     assert where in str(caught[0].message)
 
 
+def test_numpy_settings_of_another_precision_do_not_change_the_network_s():
+    dtypes = set()
+
+    class Spy(cr.SGD):
+        def update(self, state, parameters, gradient, rate):
+            dtypes.update({parameters.dtype.name, gradient.dtype.name, type(rate).__name__})
+            return super().update(state, parameters, gradient, rate)
+
+    net = regressor(dtype="float32")
+    rate = cr.schedules.Cosine(np.float64(0.1), epochs=3)
+    cr.train(net, X, Y, optimizer=Spy(), learning_rate=rate, penalty=np.float64(1e-4), n_threads=np.int64(1), verbose=0)
+    assert dtypes == {"float32", "float"}
+
+
+def test_numpy_counts_are_counts():
+    net, rule = regressor(), cr.LBFGS(memory=np.uint8(10))
+    assert type(rule.memory) is int
+    cr.train(net, X, Y, optimizer=rule, epochs=np.int64(5), early_stopping=np.int64(3), verbose=0)
+    cr.train(net, X, Y, batch_size=np.uint8(20), epochs=1, verbose=0)
+
+
+def test_a_stop_iteration_of_a_callback_is_an_error_under_lbfgs_too():
+    def stop(net, history):
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="a callback raised StopIteration"):
+        cr.train(regressor(), X, Y, optimizer="lbfgs", callbacks=[stop], verbose=0)
+
+
+def test_a_penalty_that_overflows_is_named():
+    with pytest.warns(DivergenceWarning, match=r"the gradient of cost and penalty together \(E29\) is too large"):
+        cr.train(regressor(dtype="float32"), X, Y, penalty=1e39, verbose=0)
+
+
 def test_divergence_of_the_gradient_names_its_layer():
     # a^1 = 1e37, a^2 = 1e10 and C = 1e20 are finite in float32, but ∂C/∂W^2 = a^1 δ^2 = 2e47 is not
     net = cr.Network([1, 1, 1], "identity", "squared_error", bias=False)
@@ -611,14 +646,15 @@ def test_a_bad_row_far_down_is_named_by_its_own_number():
 
 def test_bad_solver_settings_are_refused():
     for make, message in [
-        (lambda: cr.LBFGS(memory=0), "LBFGS: memory: expected a whole number ≥ 1, got 0. Usual values are 5 to 20."),
-        (lambda: cr.LBFGS(gradient_tolerance=-1), "LBFGS: gradient_tolerance: expected a finite number ≥ 0, got -1."),
+        (lambda: cr.LBFGS(memory=0), "LBFGS: memory: expected a whole number ≥ 1, got 0. Usual values are 2 to 20."),
+        (lambda: cr.LBFGS(gradient_tolerance=-1), "LBFGS: gradient_tolerance: expected a number in [0, ∞), got -1."),
+        (lambda: cr.LBFGS(memory=10**6), "LBFGS: memory: expected at most 1000, got 1000000."),
         (lambda: cr.LBFGS(memory=2.5), "LBFGS: memory: expected a whole number ≥ 1, got 2.5."),
         (
             lambda: cr.EarlyStopping(patience=1.5),
             "EarlyStopping: patience: expected a whole number ≥ 1 or None, got 1.5.",
         ),
-        (lambda: cr.EarlyStopping(tolerance=-1), "EarlyStopping: tolerance: expected a finite number ≥ 0, got -1."),
+        (lambda: cr.EarlyStopping(tolerance=-1), "EarlyStopping: tolerance: expected a number in [0, ∞), got -1."),
     ]:
         with pytest.raises(InputError) as error:
             make()

@@ -53,6 +53,6 @@ def choose(requested: str | None) -> Backend:
         where, chosen = "backend", requested
     else:
         where, chosen = "backend in CHAINRULE_BACKEND", os.environ.get("CHAINRULE_BACKEND") or "reference"
-    if chosen not in _BACKENDS:
+    if not isinstance(chosen, str) or chosen not in _BACKENDS:
         raise unknown_name(where, chosen, _BACKENDS)
     return _BACKENDS[chosen]

@@ -21,7 +21,7 @@ def row_blocks(m: int) -> Iterator[slice]:
     return (slice(start, min(start + ROWS_AT_ONCE, m)) for start in range(0, m, ROWS_AT_ONCE))
 
 
-def _real_array(name: str, values: Any) -> NDArray[Any]:
+def real_array(name: str, values: Any) -> NDArray[Any]:
     """See the argument as a numpy array of real numbers, without casting it."""
     if hasattr(values, "toarray"):
         hint = f"Give {name}.toarray() if it fits in memory."
@@ -36,6 +36,8 @@ def _real_array(name: str, values: Any) -> NDArray[Any]:
         raise InputError(text(name, expected="a rectangular array", got="rows of unequal length", hint=hint)) from None
     if array.dtype.kind not in "fiub":
         hint = "Turn text into numbers first, categories into columns of 0 and 1."
+        if array.dtype.kind == "O":
+            hint = f"If it holds numbers only, give numpy.array({name}, dtype=float)."
         if array.dtype.kind == "c":
             hint = "Split a complex number into two columns, real and imaginary part."
         raise InputError(text(name, expected="real numbers", got=f"dtype {array.dtype}", hint=hint))
@@ -44,7 +46,7 @@ def _real_array(name: str, values: Any) -> NDArray[Any]:
 
 def check_rows(X: Any, n_in: int, name: str = "X") -> NDArray[Any]:
     """See X as (m, n_0) with m ≥ 1, of any real dtype, not cast and not copied. Raises InputError."""
-    array = _real_array(name, X)
+    array = real_array(name, X)
     got = f"shape {array.shape}"
     if array.ndim != 2:
         hint = f"One example is {name}.reshape(1, -1)." if array.ndim == 1 else f"Try {name}.reshape(len({name}), -1)."
@@ -112,7 +114,7 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
     Raises InputError for another shape, a number that is not finite, a label out of range, or a target outside what
     the cost takes.
     """
-    array = _real_array(name, Y)
+    array = real_array(name, Y)
     n_out = plan.sizes[-1]
     got = f"shape {array.shape}"
     if array.ndim not in (1, 2) or len(array) != m:
@@ -124,7 +126,6 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
             got = f"shape {array.shape} of dtype {array.dtype}"
             expected = f"class indices (integers) of shape ({m},), or numbers of shape ({m}, {n_out})"
             raise InputError(text(name, expected=expected, got=got, hint=hint))
-        array = array.astype(np.intp, copy=False)
         outside = np.flatnonzero((array < 0) | (array >= n_out))
         if len(outside):
             at = int(outside[0])
@@ -132,7 +133,7 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
             raise InputError(
                 text(f"{name}[{at}]", expected=f"a class index 0 to {n_out - 1}", got=str(array[at]), hint=hint)
             )
-        return Targets(array, n_out, plan.dtype)
+        return Targets(array.astype(np.intp, copy=False), n_out, plan.dtype)
     if array.ndim == 1:
         array = array[:, np.newaxis]
     if array.shape[1] != n_out:
@@ -158,13 +159,18 @@ def check_weights(
     """Read sample weights w_i ≥ 0, (m,), not all 0; None stays None. Raises InputError."""
     if sample_weight is None:
         return None
-    array = _real_array(name, sample_weight)
+    array = real_array(name, sample_weight)
     if array.shape != (m,):
         hint = "Each example needs one weight."
         raise InputError(
             text(name, expected=f"shape ({m},), one for each row of {rows_of}", got=f"shape {array.shape}", hint=hint)
         )
     weights = cast(array, dtype, name)
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        hint = "Divide them all by the largest: only their ratios count under the mean."
+        raise InputError(text(name, expected=f"weights whose sum is finite in {dtype}", got=f"{total}", hint=hint))
     if weights.min() < 0:
         at = int(weights.argmin())
         raise InputError(
@@ -172,6 +178,6 @@ def check_weights(
         )
     if not weights.any():
         raise InputError(
-            text(name, expected="at least one weight > 0", got="only zeros", hint="None weighs all alike.")
+            text(name, expected="at least one weight > 0", got=f"only zeros in {dtype}", hint="None weighs all alike.")
         )
     return weights

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.backend import Backend, choose
-from chainrule.engine.inputs import cast, check_rows, check_targets, check_weights, row_blocks
+from chainrule.engine.inputs import cast, check_rows, check_targets, check_weights, real_array, row_blocks
 from chainrule.engine.plan import ByLayer, Plan, make_plan
 from chainrule.engine.reference import Backward, Gradient, Run
 from chainrule.errors import InputError, text
@@ -173,7 +173,7 @@ class Network:
 
     @parameters.setter
     def parameters(self, values: ArrayLike) -> None:
-        given = np.asarray(values)
+        given = real_array("parameters", values)
         if given.shape != self._parameters.shape:
             hint = "θ holds 𝒲^1, b^1, 𝒲^2, b^2, … one after the other, each row by row."
             expected = f"shape {self._parameters.shape}"
@@ -327,7 +327,7 @@ def _draw(plan: Plan, spec: str | Initializer, seed: int | np.random.Generator |
     try:
         parameters = np.zeros(plan.n_parameters, dtype=plan.dtype)
         for layer, W in plan.split(parameters)[0].items():
-            drawn = np.asarray(draw(rng, *W.shape))
+            drawn = real_array("initializer's weights", draw(rng, *W.shape))
             if drawn.shape != W.shape:
                 expected, got = f"shape {W.shape} for layer {layer}", f"shape {drawn.shape}"
                 hint = "It is given (rng, fan_in, fan_out)."
@@ -336,9 +336,9 @@ def _draw(plan: Plan, spec: str | Initializer, seed: int | np.random.Generator |
     except (MemoryError, OverflowError):
         raise _too_large(plan) from None
     except ValueError as error:
-        if isinstance(error, InputError) or "dimension" not in str(error):
+        if not str(error).startswith(("Maximum allowed dimension", "array is too big")):
             raise
-        raise _too_large(plan) from None  # numpy's "Maximum allowed dimension exceeded"
+        raise _too_large(plan) from None
     return parameters
 
 

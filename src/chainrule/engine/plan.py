@@ -196,7 +196,7 @@ def make_plan(
 
 def _check_reduction(reduction: str) -> Reduction:
     known: dict[str, Reduction] = {"mean": "mean", "sum": "sum"}
-    if reduction in known:
+    if isinstance(reduction, str) and reduction in known:
         return known[reduction]
     hint = "The mean is the default; 001 also writes the plain sum."
     raise InputError(text("reduction", expected='"mean" or "sum"', got=repr(reduction), hint=hint))
@@ -205,6 +205,8 @@ def _check_reduction(reduction: str) -> Reduction:
 def _check_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     hint = "For example [784, 16, 10]: 784 inputs, 16 hidden units, 10 outputs."
     try:
+        if not isinstance(sizes, Sequence | np.ndarray):
+            raise TypeError  # a set or a generator has no order, or is gone when it is looked at twice
         given = [operator.index(n) for n in sizes]
     except TypeError:
         raise InputError(text("sizes", expected="a list of whole numbers", got=repr(sizes), hint=hint)) from None
@@ -228,7 +230,7 @@ def _one_per_layer(name: str, given: Any, n_layers: int) -> list[Any]:
 def _check_dtype(dtype: Any) -> str:
     try:
         name = str(np.dtype(dtype).name)
-    except TypeError:
+    except (TypeError, ValueError):
         name = repr(dtype)
     if name not in ("float32", "float64"):
         hint = "float32 is faster, float64 is for derivatives that are compared digit by digit."

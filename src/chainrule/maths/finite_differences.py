@@ -40,8 +40,20 @@ def derivative_along(f: Callable[[_F], _F], x: _F, direction: _F, step: float = 
 
 def _call(what: str, function: Callable[..., Any], shape: tuple[int, ...], *arrays: _F) -> _F:
     """Call the user's function and insist on the shape and on finite numbers."""
-    with np.errstate(all="ignore"):
-        result = np.asarray(function(*(array.copy() for array in arrays)), dtype=np.float64)
+    given = [array.copy() for array in arrays]
+    for array in given:
+        array.flags.writeable = False  # a function that works in place would change what the network has kept
+    try:
+        with np.errstate(all="ignore"):
+            result = np.asarray(function(*given))
+    except Exception as error:
+        hint = "It is given read-only arrays, which it must not change, and has to return a new one."
+        got = f"{type(error).__name__}: {error}"
+        raise DerivativeError(text(what, expected="an array", got=got, hint=hint)) from error
+    if result.dtype.kind not in "fiub":
+        hint = "It has to return one real number for each entry."
+        raise DerivativeError(text(what, expected="real numbers", got=f"dtype {result.dtype}", hint=hint))
+    result = result.astype(np.float64)
     if result.shape != shape:
         hint = "It is given whole arrays and has to return one number for each entry."
         raise DerivativeError(text(what, expected=f"an array of shape {shape}", got=f"shape {result.shape}", hint=hint))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from chainrule.errors import InputError, text, unknown_name
+from chainrule.maths.intervals import Interval
 
 
 class Named(Protocol):
@@ -82,12 +83,29 @@ class Registry(Generic[T]):
         if not isinstance(own, self._kind):
             got = f"{own!r:.60} of type {type(own).__name__}"
             raise InputError(text(self._what, expected="a name or an object of its kind", got=got, hint=self._hint))
-        if self._table.get(own.name) is not own:
+        if not isinstance(own.name, str) or self._table.get(own.name) is not own:
+            _check_fields(self._what, own)
             if own.name.split("(")[0] in self._reserved:
                 got = f"{own.name!r}, which is built in"
                 raise InputError(text(f"{self._what} name", expected="a new name", got=got, hint="Rename it."))
             self._check(own)
         return own
+
+
+def _check_fields(what: str, own: Named) -> None:
+    """See that name, intervals and kinks are what their annotations say. Raises InputError."""
+    wanted: dict[str, tuple[type, str]] = {
+        "name": (str, "a text"),
+        "range": (Interval, "a cr.Interval"),
+        "domain": (Interval, "a cr.Interval"),
+        "targets": (Interval, "a cr.Interval"),
+        "kinks": (tuple, "a tuple of numbers"),
+    }
+    for name, (kind, expected) in wanted.items():
+        value = getattr(own, name, None)
+        if hasattr(own, name) and not isinstance(value, kind):
+            hint = "Write cr.Interval(0, 1), for example." if kind is Interval else "Correct it."
+            raise InputError(text(f"{what} {own.name!r}: {name}", expected=expected, got=repr(value), hint=hint))
 
 
 def parameter_in(what: str, symbol: str, value: float, low: float, high: float) -> float:

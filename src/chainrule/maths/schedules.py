@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-
-from chainrule.errors import InputError, is_count, text
+from chainrule.errors import InputError, text
+from chainrule.maths.intervals import Interval
+from chainrule.maths.settings import NOT_NEGATIVE, POSITIVE, real_number, settle
 
 
 class Schedule(Protocol):
@@ -22,13 +22,6 @@ class Schedule(Protocol):
         """Give η after t epochs, t ≥ 0."""
 
 
-def _positive(schedule: str, **settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 < value < math.inf:
-            hint = f"Give {name} a positive number."
-            raise InputError(text(f"{schedule}: {name}", expected="a finite number > 0", got=repr(value), hint=hint))
-
-
 @dataclass(frozen=True)
 class Constant:
     """η(t) = η₀ (E22)."""
@@ -36,7 +29,7 @@ class Constant:
     initial: float
 
     def __post_init__(self) -> None:
-        _positive("Constant", initial=self.initial)
+        settle(self, initial=POSITIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -56,7 +49,7 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _positive("Step", initial=self.initial, every=self.every, factor=self.factor)
+        settle(self, initial=POSITIVE, every=POSITIVE, factor=POSITIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -71,7 +64,7 @@ class Exponential:
     factor: float = 0.95
 
     def __post_init__(self) -> None:
-        _positive("Exponential", initial=self.initial, factor=self.factor)
+        settle(self, initial=POSITIVE, factor=POSITIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -91,7 +84,7 @@ class Cosine:
     final: float = 1e-6
 
     def __post_init__(self) -> None:
-        _positive("Cosine", initial=self.initial, epochs=self.epochs, final=self.final)
+        settle(self, initial=POSITIVE, epochs=POSITIVE, final=POSITIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -107,7 +100,7 @@ class InverseScaling:
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        _positive("InverseScaling", initial=self.initial, power=self.power)
+        settle(self, initial=POSITIVE, power=POSITIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -127,7 +120,10 @@ class WarmUp:
     start: float = 0.01
 
     def __post_init__(self) -> None:
-        _positive("WarmUp", epochs=self.epochs, start=self.start)
+        settle(self, epochs=POSITIVE, start=POSITIVE)
+        if not hasattr(self.then, "rate") or isinstance(self.then, Adaptive):
+            hint = "Write WarmUp(Constant(0.1), epochs=2)."
+            raise InputError(text("WarmUp: then", expected="a schedule", got=repr(self.then), hint=hint))
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""
@@ -159,19 +155,14 @@ class Adaptive:
     least_rate: float = 1e-6
 
     def __post_init__(self) -> None:
-        _positive("Adaptive", initial=self.initial, least_rate=self.least_rate)
-        if not is_count(self.patience):
-            hint = "Usual values are 2 to 10."
-            raise InputError(
-                text("Adaptive: patience", expected="a whole number ≥ 1", got=repr(self.patience), hint=hint)
-            )
-        if not 0 < self.factor < 1:
-            hint = "The rate has to shrink."
-            raise InputError(text("Adaptive: factor", expected="0 < factor < 1", got=repr(self.factor), hint=hint))
-        if not 0 <= self.tolerance < math.inf:
-            hint = "0 asks for any improvement at all."
-            got = repr(self.tolerance)
-            raise InputError(text("Adaptive: tolerance", expected="a finite number ≥ 0", got=got, hint=hint))
+        settle(
+            self,
+            initial=POSITIVE,
+            least_rate=POSITIVE,
+            factor=Interval(0, 1),
+            tolerance=NOT_NEGATIVE,
+            counts=("patience",),
+        )
 
     def start(self) -> AdaptiveState:
         """Make the state before the first epoch."""
@@ -225,8 +216,16 @@ class ByTime:
         """Nothing to remember."""
 
     def rate(self, state: None, t: float) -> float:
-        """Give η after t epochs."""
-        return self.schedule.rate(t)
+        """Give η after t epochs. Raises InputError when the schedule gives something else than a number > 0."""
+        try:
+            given: object = self.schedule.rate(t)
+        except OverflowError as error:
+            given = error
+        rate = real_number(given)
+        if rate is None or not POSITIVE.contains(rate):
+            what, hint = f"learning_rate: the schedule at t = {t:g}", "Correct the schedule."
+            raise InputError(text(what, expected="a finite number > 0", got=repr(given), hint=hint))
+        return rate
 
     def after_epoch(self, state: None, cost: float) -> None:
         """Nothing to learn from a cost."""
@@ -244,12 +243,13 @@ def rate_policy(spec: float | Schedule | Adaptive) -> RatePolicy:
     """
     if isinstance(spec, Adaptive):
         return spec
-    if isinstance(spec, int | float | np.floating) and not isinstance(spec, bool):
-        if not 0 < spec < math.inf:
+    number = real_number(spec)
+    if number is not None:
+        if not POSITIVE.contains(number):
             hint = "Usual values lie between 1e-4 and 1."
             raise InputError(text("learning_rate", expected="a finite number > 0", got=repr(spec), hint=hint))
-        return ByTime(Constant(float(spec)))
+        return ByTime(Constant(number))
     if isinstance(spec, type | bool) or not hasattr(spec, "rate"):
         hint = "Write 1e-3, or cr.schedules.Cosine(1e-3, epochs=20)."
         raise InputError(text("learning_rate", expected="a number > 0 or a schedule", got=repr(spec), hint=hint))
-    return ByTime(spec)
+    return ByTime(spec)  # type: ignore[arg-type] # it is no number, and it has a rate

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths.arrays import Array, array_namespace
+from chainrule.maths.settings import FRACTION, NOT_NEGATIVE, POSITIVE, settle
 
 
 class UpdateRule(Protocol):
@@ -61,27 +62,6 @@ def _zeros(parameters: Array) -> Array:
     return array_namespace(parameters).zeros_like(parameters)
 
 
-def _require_fraction(rule: str, **settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 <= value < 1:
-            raise InputError(
-                text(
-                    f"{rule}: {name}",
-                    expected=f"0 ≤ {name} < 1",
-                    got=repr(value),
-                    hint="Usual values are 0.9 to 0.999.",
-                )
-            )
-
-
-def _require_positive(rule: str, **settings: float) -> None:
-    for name, value in settings.items():
-        if not 0 < value < float("inf"):
-            raise InputError(
-                text(f"{rule}: {name}", expected=f"{name} > 0", got=repr(value), hint="The usual value is 1e-8.")
-            )
-
-
 @dataclass(frozen=True)
 class SGD:
     """Gradient descent (E16): θ ← θ − η ∇C (002's summary, 001)."""
@@ -105,7 +85,7 @@ class Momentum:
     name: ClassVar[str] = "momentum"
 
     def __post_init__(self) -> None:
-        _require_fraction("Momentum", momentum=self.momentum)
+        settle(self, momentum=FRACTION)
 
     def initial(self, parameters: Array, decayed: Array) -> Velocity:
         """v = 0."""
@@ -125,7 +105,7 @@ class Nesterov:
     name: ClassVar[str] = "nesterov"
 
     def __post_init__(self) -> None:
-        _require_fraction("Nesterov", momentum=self.momentum)
+        settle(self, momentum=FRACTION)
 
     def initial(self, parameters: Array, decayed: Array) -> Velocity:
         """v = 0."""
@@ -147,8 +127,7 @@ class RMSProp:
     name: ClassVar[str] = "rmsprop"
 
     def __post_init__(self) -> None:
-        _require_fraction("RMSProp", decay=self.decay)
-        _require_positive("RMSProp", epsilon=self.epsilon)
+        settle(self, decay=FRACTION, epsilon=POSITIVE)
 
     def initial(self, parameters: Array, decayed: Array) -> MeanSquare:
         """s = 0."""
@@ -188,8 +167,7 @@ class Adam:
     name: ClassVar[str] = "adam"
 
     def __post_init__(self) -> None:
-        _require_fraction("Adam", beta1=self.beta1, beta2=self.beta2)
-        _require_positive("Adam", epsilon=self.epsilon)
+        settle(self, beta1=FRACTION, beta2=FRACTION, epsilon=POSITIVE)
 
     def initial(self, parameters: Array, decayed: Array) -> Moments:
         """t = 0, m = v = 0."""
@@ -211,12 +189,7 @@ class AdamW:
     name: ClassVar[str] = "adamw"
 
     def __post_init__(self) -> None:
-        _require_fraction("AdamW", beta1=self.beta1, beta2=self.beta2)
-        _require_positive("AdamW", epsilon=self.epsilon)
-        if not 0 <= self.weight_decay < float("inf"):
-            hint = "0 is Adam without decay."
-            got = repr(self.weight_decay)
-            raise InputError(text("AdamW: weight_decay", expected="a finite number ≥ 0", got=got, hint=hint))
+        settle(self, weight_decay=NOT_NEGATIVE, beta1=FRACTION, beta2=FRACTION, epsilon=POSITIVE)
 
     def initial(self, parameters: Array, decayed: Array) -> DecayedMoments:
         """t = 0, m = v = 0, and where the weights are."""

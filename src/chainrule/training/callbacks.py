@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
+from chainrule.maths.settings import NOT_NEGATIVE, settle
 
 if TYPE_CHECKING:
     from chainrule.training.history import History
@@ -49,10 +50,7 @@ class EarlyStopping:
                     "EarlyStopping: patience", expected="a whole number ≥ 1 or None", got=repr(self.patience), hint=hint
                 )
             )
-        if not 0 <= self.tolerance < math.inf:
-            hint = "0 counts any improvement."
-            got = repr(self.tolerance)
-            raise InputError(text("EarlyStopping: tolerance", expected="a finite number ≥ 0", got=got, hint=hint))
+        settle(self, tolerance=NOT_NEGATIVE)
 
 
 def early_stopping(spec: bool | int | EarlyStopping | None) -> EarlyStopping | None:

@@ -33,7 +33,7 @@ def culprit(net: Network, parameters: NDArray[Any], batch: Batch | None = None) 
             finite = np.isfinite(values)
             if not finite.all():
                 return f"{what} holds {values[~finite][0]}"
-    return "the step is not finite"
+    return "the gradient of cost and penalty together (E29) is too large"
 
 
 def _in_order(net: Network, parameters: NDArray[Any], batch: Batch | None) -> Iterator[tuple[str, NDArray[Any]]]:

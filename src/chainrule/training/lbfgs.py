@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.errors import InputError, is_count, text
+from chainrule.errors import InputError, text
 from chainrule.maths.penalties import l2, l2_gradient
+from chainrule.maths.settings import NOT_NEGATIVE, settle
 from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import Reason
@@ -41,14 +42,10 @@ class LBFGS:
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
-        if not is_count(self.memory):
+        settle(self, gradient_tolerance=NOT_NEGATIVE, cost_tolerance=NOT_NEGATIVE, counts=("memory",))
+        if self.memory > 1000:
             hint = "Usual values are 5 to 20."
-            raise InputError(text("LBFGS: memory", expected="a whole number ≥ 1", got=repr(self.memory), hint=hint))
-        for name in ("gradient_tolerance", "cost_tolerance"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:
-                hint = "0 never counts as converged."
-                raise InputError(text(f"LBFGS: {name}", expected="a finite number ≥ 0", got=repr(value), hint=hint))
+            raise InputError(text("LBFGS: memory", expected="at most 1000", got=repr(self.memory), hint=hint))
 
 
 def run(
@@ -83,6 +80,7 @@ def run(
 
     latest: dict[bytes, tuple[float, float]] = {}
     ended = False
+    now.epoch = now.step = 1
 
     def after_iteration(intermediate_result: Any) -> None:
         nonlocal ended
@@ -90,11 +88,15 @@ def run(
         cost, now.gradient_norm = latest[theta.tobytes()]
         latest.clear()
         now.parameters = theta.astype(dtype)
-        now.epoch, now.step = now.epoch + 1, 1
         now.cost = cost - (float(l2(now.parameters, plan.is_weight, penalty)) if penalty else 0.0)
-        if end_epoch() is None:
+        try:
+            monitored = end_epoch()
+        except StopIteration as error:
+            raise RuntimeError("a callback raised StopIteration") from error
+        if monitored is None:
             ended = True
-            raise StopIteration
+            raise StopIteration  # SciPy's way to be told to stop
+        now.epoch += 1
 
     result = minimize(
         objective,

@@ -18,6 +18,7 @@ from chainrule.engine.network import Network, random_generator
 from chainrule.errors import DivergenceWarning, InputError, is_count, text
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import Adaptive, Schedule, rate_policy
+from chainrule.maths.settings import NOT_NEGATIVE, real_number
 from chainrule.maths.updates import UpdateRule, update_rule
 from chainrule.training import lbfgs, minibatch
 from chainrule.training.batches import DataSet
@@ -90,7 +91,8 @@ def train(
     early_stopping : None, True, int or EarlyStopping
         When to end before `epochs`, and whether the best parameters come back; an int is the patience in epochs.
     callbacks : functions (net, history) -> bool or None
-        Called in order after every epoch; a true value ends training.
+        Called in order after every epoch; a true value ends training. They look: what they write to the network
+        is written over.
     n_threads : int ≥ 1 or None
         Threads of the linear algebra library while training; None leaves them as they are.
     seed : int, Generator or None
@@ -136,12 +138,15 @@ def train(
     data = _read_data(net, X, Y, sample_weight)
     data, held_out = _read_validation(net, data, validation, rng)
 
+    penalty = float(penalty)
     now = Progressed(net.parameters.copy())
     session = _Session(net, now, held_out, penalty, stopping, callbacks, ProgressBar(epochs, verbose))
-    size = min(batch_size or len(data), len(data))
+    size = min(int(batch_size or len(data)), len(data))
     order = rng if shuffle else None
 
     def solver() -> Reason:
+        if epochs == 0:
+            return "epochs"
         if isinstance(rule, LBFGS):
             return lbfgs.run(net, data, rule, penalty, epochs, now, session.end_epoch)
         return minibatch.run(net, data, rule, rates, penalty, size, order, epochs, now, session.end_epoch)
@@ -268,13 +273,14 @@ def _check_settings(
     batch_size: int | None, epochs: int, penalty: float, n_threads: int | None, callbacks: Sequence[Callback]
 ) -> None:
     for name, value in (("batch_size", batch_size), ("n_threads", n_threads)):
-        if value is not None and not is_count(value):
+        if value is not None and not (is_count(value) and value < 2**31):
             hint = "The default is a good start."
             raise InputError(text(name, expected="a whole number ≥ 1 or None", got=repr(value), hint=hint))
     if not is_count(epochs) and (isinstance(epochs, bool) or epochs != 0):
         hint = "0 trains nothing."
         raise InputError(text("epochs", expected="a whole number ≥ 0", got=repr(epochs), hint=hint))
-    if isinstance(penalty, bool) or not isinstance(penalty, int | float | np.floating) or not 0 <= penalty < math.inf:
+    number = real_number(penalty)
+    if number is None or not NOT_NEGATIVE.contains(number):
         hint = "0 is no penalty; usual values are 1e-5 to 1e-2."
         raise InputError(text("penalty", expected="a finite number ≥ 0", got=repr(penalty), hint=hint))
     given = callbacks if isinstance(callbacks, Sequence) else [None]
@@ -345,4 +351,4 @@ def _threads(n_threads: int | None) -> Any:
         return nullcontext()
     from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
-    return threadpool_limits(n_threads)
+    return threadpool_limits(int(n_threads))
