@@ -33,7 +33,6 @@ COSTS = (
     "quantile(0.3)",
     "log_cosh",
 )
-COST_KINKS = {"absolute_error": (0.0,), "quantile(0.3)": (0.0,), "huber": (-1.0, 1.0)}  # of r = a − y
 RMS = {"exp": 0.4}  # of z in a layer of this activation, so that e^(e^…) stays of size 1
 MARGIN = 1e-4  # how far from a kink every z and r has to stay, or the case is drawn again
 
@@ -170,7 +169,7 @@ def distance_to_kinks(net: Network, X: np.ndarray, Y: np.ndarray) -> float:
         g = net.plan.activation(layer)
         for kink in getattr(g, "kinks", ()):
             nearest = min(nearest, float(np.abs(run.z[layer] - kink).min()))
-    for kink in COST_KINKS.get(net.plan.cost.name, ()):
+    for kink in net.plan.cost.kinks:
         nearest = min(nearest, float(np.abs(run.a[net.L] - Y - kink).min()))
     return nearest
 

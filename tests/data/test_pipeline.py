@@ -51,6 +51,13 @@ def test_predictions_are_labels_or_numbers_in_the_user_s_units():
     np.testing.assert_allclose(model.predict(X), raw * [10, 2] + [100, 0], rtol=1e-12)
 
 
+def test_columns_whose_squares_overflow_are_named():
+    with pytest.raises(
+        DataError, match=r"^column 1: expected numbers whose squares are finite, got numbers up to 1e\+300"
+    ):
+        Scaling.fit(np.array([[1.0, 1e300], [2.0, -1e300]]))
+
+
 def test_evaluate_measures_in_the_user_s_units():
     model = regressor()
     truth = RNG.standard_normal((30, 2)) * [10, 2] + [100, 0]
@@ -76,14 +83,20 @@ def test_metrics_by_hand():
     assert "r2" not in regression(np.array([[1.0]]), np.array([[1.0]]))
 
 
+TRAINING = {
+    "data": "set", "fingerprint": "0", "optimizer": "adam", "stopped": "epochs", "test_fraction": 0.2, "seed": 0, "rows": 30,
+    "history": {"epoch": [1], "cost": [0.5]}, "test": {},
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("make", [classifier, regressor])
 def test_a_pipeline_comes_back_from_its_file(tmp_path, make):
     model = make()
-    model.training["rows"] = 30
+    model.training.update(TRAINING)
     model.save(tmp_path / "m")
     back = cr.load_pipeline(tmp_path / "m")
     np.testing.assert_array_equal(back.predict(X), model.predict(X))
-    assert back.training == {"rows": 30}
+    assert back.training == TRAINING
     assert back.task == model.task
     np.testing.assert_array_equal(cr.load(tmp_path / "m").parameters, model.net.parameters)
 
@@ -109,6 +122,12 @@ def test_a_network_alone_is_no_pipeline(tmp_path):
         lambda h, a: h.update(pipeline=3),
         lambda h, a: h["pipeline"].update(feature_names=5),
         lambda h, a: h.update(training=5),
+        lambda h, a: h.update(training={"rows": 30}),
+        lambda h, a: h.update(training=TRAINING | {"seed": "x"}),
+        lambda h, a: h.update(training=TRAINING | {"seed": -1}),
+        lambda h, a: h.update(training=TRAINING | {"test_fraction": None}),
+        lambda h, a: h.update(training=TRAINING | {"history": {"epoch": 3, "cost": []}}),
+        lambda h, a: h["pipeline"].update(classes=["no", "no"]),
     ],
 )
 def test_a_pipeline_that_lies_is_refused(tmp_path, change):

@@ -164,6 +164,23 @@ def test_files_that_are_something_else_are_refused(tmp_path):
 
 
 # --- writing ------------------------------------------------------------------------------------------------------------
+class FullFile:
+    """A file on a disk that is full."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def write(self, content):
+        self.file.write(content[: len(content) // 2])
+        raise OSError(28, "No space left on device")
+
+
 @pytest.mark.parametrize("fails", ["write", "fsync", "replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, fails):
     path = tmp_path / "m.chainrule"
@@ -178,14 +195,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path, monkeypat
     elif fails == "replace":
         monkeypatch.setattr(atomic.Path, "replace", full)
     else:
-        temporary = atomic.tempfile.NamedTemporaryFile
+        fdopen = os.fdopen
 
         def failing(*args, **kwargs):
-            file = temporary(*args, **kwargs)
-            file.write = full
-            return file
+            file = fdopen(*args, **kwargs)
+            return FullFile(file)
 
-        monkeypatch.setattr(atomic.tempfile, "NamedTemporaryFile", failing)
+        monkeypatch.setattr(os, "fdopen", failing)
     with pytest.raises(ModelFileError) as error:
         cr.save(network(seed=2), path)
     assert str(error.value) == (
@@ -213,8 +229,71 @@ def test_a_new_file_has_the_rights_of_any_new_file(tmp_path):
     assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
 
 
+def test_a_folder_that_cannot_be_synced_is_no_failure_as_the_file_is_in_place(tmp_path, monkeypatch):
+    fsync, calls = os.fsync, []
+
+    def second_fails(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", second_fails)
+    write_atomically(tmp_path / "m", b"abc")
+    assert len(calls) == 2
+    assert (tmp_path / "m").read_bytes() == b"abc"
+
+
+def test_a_file_that_is_written_again_keeps_its_rights_and_a_link_its_target(tmp_path):
+    write_atomically(tmp_path / "m", b"abc")
+    (tmp_path / "m").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "m")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "m").read_bytes() == b"new"
+    assert stat.S_IMODE((tmp_path / "m").stat().st_mode) == 0o600
+
+
+def test_a_long_name_that_the_file_system_takes_can_be_written(tmp_path):
+    write_atomically(tmp_path / ("n" * 250), b"abc")
+    assert (tmp_path / ("n" * 250)).read_bytes() == b"abc"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes, which POSIX systems have")
+def test_what_is_no_regular_file_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(
+        ModelFileError, match=r"pipe: expected a file's name, got a device or pipe\. Choose another name\."
+    ):
+        cr.save(network(), tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    net = network()
+    net.W[1][0, 0] = np.nan
+    with pytest.raises(
+        ModelFileError, match=r"^array 'W1' for .*: expected finite numbers, got a NaN or infinite one\."
+    ):
+        cr.save(net, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", [None, 3, "a\0b", "n" * 300])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(ModelFileError, match="expected a file's name, got "):
+        cr.save(network(), path)
+    with pytest.raises(ModelFileError, match="expected a model file, got "):
+        cr.load(path)
+
+
+def test_what_is_no_network_is_not_saved(tmp_path):
+    with pytest.raises(cr.InputError, match=r"^net: expected a cr\.Network, got int\. Write cr\.save\(net, path\)\."):
+        cr.save(3, tmp_path / "m")
+
+
 def test_places_that_cannot_be_written_are_named_before_any_work(tmp_path):
-    with pytest.raises(ModelFileError, match=r"expected a file's name, got a folder\. Add a file name\."):
+    with pytest.raises(ModelFileError, match=r"expected a file's name, got a folder\. Choose another name\."):
         check_writable(tmp_path)
     with pytest.raises(
         ModelFileError, match=r"^the folder of .*expected a folder, got nothing there\. Make it first: mkdir"

@@ -28,5 +28,5 @@ def evaluate(
     rows, which = select(read(data), pipeline, part)
     figures = pipeline.evaluate(rows)
     say.line(f"{data}: {counted(len(rows.X), 'row')} ({which})")
-    say.figures(figures)
+    say.figures(dict(figures))
     say.result({"model": model, "data": data, "rows": len(rows.X), "which": which, **figures})

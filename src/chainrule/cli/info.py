@@ -46,6 +46,7 @@ def _say_pipeline(say: Printer, pipeline: Pipeline) -> None:
         f"trained on {counted(training['rows'], 'row')} of {training['data']} with {training['optimizer']}, "
         f"{counted(len(history['epoch']), 'epoch')}, stopped by: {training['stopped']}"
     )
-    say_costs(say, history["cost"], history.get("validation_cost", []), training["restored_epoch"])
-    say.line("on its test rows:")
-    say.figures(training["test"])
+    say_costs(say, history["cost"], history.get("validation_cost", []), training.get("restored_epoch"))
+    if training["test"]:
+        say.line("on its test rows:")
+        say.figures(training["test"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from chainrule.errors import InputError, is_count, text
+from chainrule.modelfile.atomic import check_writable
 
 _OPTIONS = {
     "learning_rate": "--learning-rate",
@@ -63,3 +65,12 @@ def check_options(seed: int, validation: float, patience: int | None) -> None:
     if patience is not None and not is_count(patience):
         hint = "Leave it out to train all epochs."
         raise InputError(text("--patience", expected="a whole number ≥ 1", got=str(patience), hint=hint))
+
+
+def check_output(out: Path, *inputs: str) -> None:
+    """See that `out` can be written and is none of the inputs. Raises ModelFileError or InputError."""
+    target = check_writable(out)
+    for given in inputs:
+        if target.exists() and Path(given).exists() and target.samefile(given):
+            hint = "Choose another name."
+            raise InputError(text("--out", expected="another file than what is read", got=str(out), hint=hint))

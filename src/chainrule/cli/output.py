@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
+from pathlib import Path
+from typing import Any
 
 _LABELS = {"r2": "R²", "cost": "cost, as trained"}  # its targets are scaled, the other figures are in their own units
 
@@ -23,22 +21,31 @@ class Printer:
     def line(self, content: str = "") -> None:
         """Print a line for people."""
         if not self.as_json:
-            self._console().print(content, markup=False, highlight=False, soft_wrap=True)
+            write(f"{content}\n")
 
-    def figures(self, figures: dict[str, float]) -> None:
-        """Print named figures for people, one a line."""
+    def figures(self, figures: dict[str, float | None]) -> None:
+        """Print named figures for people, one a line; None stands for one that JSON can't write."""
         for name, value in figures.items():
-            self.line(f"  {_LABELS.get(name, name.replace('_', ' ')):18} {value:.4f}")
+            shown = "not finite" if value is None or not math.isfinite(value) else f"{value:.4f}"
+            self.line(f"  {_LABELS.get(name, name.replace('_', ' ')):18} {shown}")
 
     def result(self, result: dict[str, Any]) -> None:
         """Print the JSON object for programs."""
         if self.as_json:
-            sys.stdout.write(json.dumps(without_nan(result), ensure_ascii=False) + "\n")
+            write(json.dumps(without_nan(result), ensure_ascii=False) + "\n")
 
-    def _console(self) -> Console:
-        from rich.console import Console
 
-        return Console()
+def write(content: str) -> None:
+    """Write to standard output; a reader that has closed it, or a full disk behind it, stops no work.
+
+    Control characters, which a stranger's model file could bring, are shown as a replacement.
+    """
+    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in content)
+    try:
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (it lasts as long as the process)
 
 
 def without_nan(value: Any) -> Any:

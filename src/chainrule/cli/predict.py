@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from chainrule.cli.output import Printer
+from chainrule.cli.options import check_output
+from chainrule.cli.output import Printer, write
 from chainrule.cli.rows import select
 from chainrule.data.pipeline import load_pipeline
 from chainrule.data.readers import read
-from chainrule.modelfile.atomic import check_writable, write_atomically
+from chainrule.modelfile.atomic import write_atomically
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
 ) -> None:
     """Predict every row of DATA."""
     if out is not None:
-        check_writable(out)
+        check_output(out, model, data)
     pipeline = load_pipeline(model)
     rows, which = select(read(data), pipeline, part)
     predictions = pipeline.predict(rows.X, f"X of {rows.name}")
@@ -41,6 +41,6 @@ def predict(
     writer.writerow([f"prediction_{j}" for j in range(table.shape[1])] if several else ["prediction"])
     writer.writerows(table.tolist())
     if out is None:
-        sys.stdout.write(text.getvalue())
+        write(text.getvalue())
     else:
         write_atomically(out, text.getvalue().encode())

@@ -43,6 +43,10 @@ def _joined(data: LabelledData) -> LabelledData:
     if data.test is None:
         return data
     test = data.test
+    shapes = [part.labels.shape[1:] for part in (data, test) if part.labels is not None]
+    if len(set(shapes)) > 1:
+        hint = "Both parts need the same target columns."
+        raise DataError(text(test.name, expected=f"targets of shape {shapes[0]}", got=str(shapes[1]), hint=hint))
     labels = None
     if data.labels is not None and test.labels is not None:
         labels = np.concatenate([data.labels, test.labels])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from chainrule.cli.options import check_options, hidden_sizes, named_by_option
+from chainrule.cli.options import check_options, check_output, hidden_sizes, named_by_option
 from chainrule.cli.output import Printer, counted, say_costs, without_nan
 from chainrule.data.labelled import LabelledData, Task, choose_task, split
 from chainrule.data.pipeline import Pipeline, Scaling
@@ -19,7 +19,6 @@ from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
 from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
 from chainrule.maths.intervals import REALS
-from chainrule.modelfile.atomic import check_writable
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.history import History
 from chainrule.training.train import train as train_network
@@ -67,9 +66,9 @@ def train(
 ) -> None:
     """Train a network on DATA, test it on rows it has not seen, and save it."""
     say = Printer(as_json)
-    check_writable(out)
     check_options(seed, validation, patience)
     sizes = hidden_sizes(hidden)
+    check_output(out, data)
     source = read(data)
     chosen, reason = choose_task(source, task)
     training, test = split(source, test_fraction, seed, chosen)
@@ -82,7 +81,9 @@ def train(
     options |= {"hidden": sizes, "initializer": initializer, "dtype": dtype, "seed": seed}
     with named_by_option(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # said below, as an error
-        pipeline = _pipeline(training, chosen, scale, options)
+        pipeline = _pipeline(source, training, chosen, scale, options)
+        for part in (source, test):  # whatever is wrong with either is said before the work, in the source's own rows
+            pipeline.check(part)
         say.line(repr(pipeline.net))
         history = train_network(
             pipeline.net,
@@ -104,10 +105,6 @@ def train(
     if history.stopped == "interrupt" and not history.epochs:
         sys.stderr.write("chainrule: interrupted in the first epoch. No model was written.\n")
         raise typer.Exit(130)  # what shells give a command that Ctrl-C ended
-    _say_history(say, history)
-    figures = pipeline.evaluate(test)
-    say.line("on the test rows:")
-    say.figures(figures)
     pipeline.training.update(
         {
             "data": source.name,
@@ -119,25 +116,31 @@ def train(
             "stopped": history.stopped,
             "restored_epoch": history.restored_epoch,
             "history": without_nan(history.to_dict()),
-            "test": without_nan(figures),
+            "test": {},
         }
     )
+    pipeline.save(out)  # before the test, so that nothing from here on can lose what was trained
+    figures = pipeline.evaluate(test)
+    pipeline.training["test"] = without_nan(figures)
     pipeline.save(out)
+    _say_history(say, history)
+    say.line("on the test rows:")
+    say.figures(dict(figures))
     say.line(f"saved {out}")
     say.result({"model": str(out), "task": chosen, "reason": reason, **pipeline.training})
 
 
-def _pipeline(training: LabelledData, task: Task, scale: bool, options: dict[str, Any]) -> Pipeline:
-    """Set up network and scalings from the training rows."""
-    check_finite(training.X, "float64", f"X of {training.name}")
-    labels = training.required_labels()
+def _pipeline(
+    source: LabelledData, training: LabelledData, task: Task, scale: bool, options: dict[str, Any]
+) -> Pipeline:
+    """Set up the network, with all classes that the source has, and the scalings of the training rows."""
+    check_finite(source.X, "float64", f"X of {source.name}")
+    labels = source.required_labels()
     classes = np.unique(labels) if task == "classification" else np.array([])
     if task == "classification" and len(classes) < 2:
         hint = "There is nothing to tell apart."
-        raise DataError(text(f"targets of {training.name}", expected="2 classes or more", got=str(classes), hint=hint))
-    columns = labels.reshape(len(labels), -1)
-    if task == "regression":
-        check_finite(columns, "float64", f"targets of {training.name}")
+        raise DataError(text(f"targets of {source.name}", expected="2 classes or more", got=str(classes), hint=hint))
+    columns = training.required_labels().reshape(len(training.X), -1)
     n_out = len(classes) if task == "classification" else columns.shape[1]
     net = Network(
         [training.X.shape[1], *options["hidden"], n_out],

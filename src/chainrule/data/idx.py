@@ -41,12 +41,16 @@ def _part(folder: Path, part: str) -> LabelledData | None:
         name = f"{part}-labels-idx1-ubyte(.gz)"
         raise DataError(text(str(folder), expected=name, got="no such file", hint=f"{_PARTS[part]} needs labels."))
     images, labels = read(images_file, 3), read(labels_file, 1)
+    if not images.size:
+        hint = "Fetch it anew."
+        raise DataError(text(str(images_file), expected="images", got=f"sizes {images.shape}", hint=hint))
     if len(images) != len(labels):
         got = f"{len(images)} images and {len(labels)} labels"
         raise DataError(text(str(folder), expected="a label for each image", got=got, hint="Fetch both files anew."))
     height, width = images.shape[1:]
     names = tuple(f"pixel_{row}_{column}" for row in range(height) for column in range(width))
-    return LabelledData(str(folder), images.reshape(len(images), -1), labels, names)
+    name = str(folder) if part == "train" else f"{folder} (its test part)"
+    return LabelledData(name, images.reshape(len(images), -1), labels, names)
 
 
 def _find(folder: Path, stem: str) -> Path | None:

@@ -63,6 +63,10 @@ def choose_task(data: LabelledData, requested: str | None) -> tuple[Task, str]:
     if requested == "classification" and labels.ndim != 1:
         hint = "Give one label per row."
         raise DataError(text("--task classification", expected="1 column", got=f"shape {labels.shape}", hint=hint))
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        row = int(np.argwhere(~np.isfinite(labels.reshape(len(labels), -1)))[0][0])
+        what, hint = f"target of row {row} of {data.name}", "Remove or fill such rows first."
+        raise DataError(text(what, expected="a finite number", got=str(labels[row]), hint=hint))
     if requested in get_args(Task):
         return cast(Task, requested), "as requested"
     if requested is not None:

@@ -28,7 +28,12 @@ def load(path: Path) -> LabelledData:
     Raises DataError for another kind of file, one cut short, or one without rows.
     """
     hint = "Write it with numpy.savez(path, X=X, Y=Y)."
-    if not zipfile.is_zipfile(path):
+    try:
+        with path.open("rb") as stream:
+            is_zip = zipfile.is_zipfile(stream)
+    except OSError as error:
+        raise DataError(text(str(path), expected="an NPZ file", got=str(error), hint="Check its rights.")) from None
+    if not is_zip:
         raise DataError(text(str(path), expected="an NPZ file", got="a file of another kind, or cut short", hint=hint))
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
@@ -39,6 +44,8 @@ def load(path: Path) -> LabelledData:
     except (OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         # RuntimeError is zipfile's for a member that is encrypted or compressed in a way it doesn't know
         raise DataError(text(str(path), expected="a whole NPZ file", got=str(error), hint=hint)) from None
+    # numpy gives the bytes of a member that is no array
+    arrays = {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
     X = _first(arrays, _ROWS)
     if X is None:
         got = f"arrays named {', '.join(arrays) or 'nothing'}"
@@ -47,7 +54,7 @@ def load(path: Path) -> LabelledData:
     X_test = _first(arrays, _TEST_ROWS)
     if X_test is None:
         return data
-    test = _labelled(str(path), "X_test", X_test, _first(arrays, _TEST_TARGETS))
+    test = _labelled(f"{path} (its test part)", "X_test", X_test, _first(arrays, _TEST_TARGETS))
     return LabelledData(data.name, data.X, data.labels, test=test)
 
 
@@ -64,7 +71,8 @@ def _labelled(path: str, what: str, X: NDArray[Any], Y: NDArray[Any] | None) -> 
         raise DataError(text(f"{what} in {path}", expected="real numbers", got=f"dtype {X.dtype}", hint=hint))
     if Y is not None and Y.ndim == 2 and Y.shape[1] == 1:
         Y = Y[:, 0]
-    if Y is not None and (Y.ndim not in (1, 2) or len(Y) != len(X) or Y.dtype.kind not in "fiubUS"):
+    right = "fiubU" if Y is not None and Y.ndim == 1 else "fiub"
+    if Y is not None and (Y.ndim not in (1, 2) or len(Y) != len(X) or Y.dtype.kind not in right):
         hint = "One target, or one row of numbers, for each row of X."
         got = f"shape {Y.shape} of dtype {Y.dtype}"
         raise DataError(text(f"targets of {what} in {path}", expected=f"{len(X)} targets", got=got, hint=hint))

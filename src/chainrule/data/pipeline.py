@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.data import metrics
 from chainrule.data.labelled import LabelledData, Task
-from chainrule.engine.inputs import cast, check_finite, check_rows, row_blocks
+from chainrule.engine.inputs import cast, check_finite, check_rows, check_targets, row_blocks
 from chainrule.engine.network import Network
 from chainrule.errors import DataError, InputError, ModelFileError, text
 from chainrule.modelfile import format as modelfile
@@ -31,8 +31,14 @@ class Scaling:
         from sklearn.preprocessing import StandardScaler
 
         scaler = StandardScaler()
-        for rows in row_blocks(len(X)):
-            scaler.partial_fit(X[rows].astype(np.float64))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in row_blocks(len(X)):
+                scaler.partial_fit(X[rows].astype(np.float64))
+        bad = np.flatnonzero(~(np.isfinite(scaler.mean_) & np.isfinite(scaler.var_)))
+        if len(bad):
+            hint = "Divide it by its largest number first."
+            got = f"numbers up to {np.abs(X[:, bad[0]]).max():g}"
+            raise DataError(text(f"column {bad[0]}", expected="numbers whose squares are finite", got=got, hint=hint))
         return cls(scaler.mean_, scaler.scale_)
 
     @classmethod
@@ -43,8 +49,9 @@ class Scaling:
     def apply(self, X: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
         """Scale; (m, n) -> (m, n) of `dtype`."""
         out = np.empty(X.shape, dtype=dtype)
-        for rows in row_blocks(len(X)):
-            out[rows] = (X[rows] - self.mean) / self.scale
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found by whoever casts it
+            for rows in row_blocks(len(X)):
+                out[rows] = (X[rows] - self.mean) / self.scale
         return out
 
     def undo(self, X: NDArray[Any]) -> NDArray[np.float64]:
@@ -112,6 +119,15 @@ class Pipeline:
                 raise DataError(text(what, expected=f"one of the classes {shown}", got=repr(label), hint=hint))
         return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
 
+    def check(self, data: LabelledData) -> None:
+        """See that the pipeline can be trained and measured on these rows, naming them as the source counts them.
+
+        Raises InputError or DataError.
+        """
+        check_rows(data.X, self.net.sizes[0], f"X of {data.name}")
+        check_finite(data.X, "float64", f"X of {data.name}")
+        check_targets(self.encode(data), len(data.X), self.net.plan, f"targets of {data.name}", "X")
+
     def evaluate(self, data: LabelledData) -> dict[str, float]:
         """Measure predictions against labels: accuracies, or errors in the targets' units, beside baselines; and C.
 
@@ -165,7 +181,7 @@ def load_pipeline(path: str | Path) -> Pipeline:
         targets = Scaling(arrays["targets.mean"], arrays["targets.scale"])
         classes = np.array(given["classes"])
         names = tuple(map(str, given["class_names"])), tuple(map(str, given["feature_names"]))
-        training = dict(header.get("training", {}))
+        training = _training(header.get("training", {}))
     except (KeyError, TypeError, ValueError, InputError) as error:
         got = f"{type(error).__name__} {error}"
         raise ModelFileError(text(f"pipeline of {path}", expected="a whole one", got=got, hint=hint)) from None
@@ -176,8 +192,26 @@ def load_pipeline(path: str | Path) -> Pipeline:
         and bool(np.all(inputs.scale != 0) and np.all(targets.scale != 0))
         and classes.shape == ((n_out,) if task == "classification" else (0,))
         and classes.dtype.kind in "iufbU"
+        and len(set(classes.tolist())) == len(classes)
     )
     if not fits:
         got = "classes or scalings of other sizes"
         raise ModelFileError(text(f"pipeline of {path}", expected="one that fits the network", got=got, hint=hint))
     return Pipeline(net, task, inputs, targets, classes, *names, training)
+
+
+def _training(given: Any) -> dict[str, Any]:
+    """Check what a model file says of its training: nothing, or all that `chainrule train` writes."""
+    texts, whole = ("data", "fingerprint", "optimizer", "stopped"), ("seed", "rows")
+    kinds: dict[str, type] = dict.fromkeys(texts, str) | dict.fromkeys(whole, int)
+    kinds |= {"test_fraction": float, "history": dict, "test": dict}
+    if not isinstance(given, dict):
+        raise TypeError("training is no object")
+    if given:
+        for key, kind in kinds.items():
+            if not isinstance(given[key], kind):
+                raise TypeError(f"training: {key} is no {kind.__name__}")
+        lists = [given["history"][key] for key in ("epoch", "cost")]
+        if not all(isinstance(numbers, list) for numbers in lists) or not 0 <= given["seed"] < 2**32:
+            raise ValueError("training: history or seed")
+    return dict(given)

@@ -19,17 +19,29 @@ def read(source: str) -> LabelledData:
     (150, 4)
     """
     path = Path(source)
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:
+        got = str(error)[:200]
+        raise DataError(text("DATA", expected="a name or a path", got=got, hint="Check the path.")) from None
     if source in embedded.NAMES:
         data = embedded.load(source)
-    elif path.is_dir():
+    elif is_folder:
         data = idx.load(path)
-    elif path.is_file():
+    elif is_file:
         data = npz.load(path)
     else:
         near = difflib.get_close_matches(source, embedded.NAMES, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
         expected = f"one of {', '.join(embedded.NAMES)}, an NPZ file, or a folder of IDX files"
         raise DataError(text("DATA", expected=expected, got=repr(source), hint=hint))
-    if len(data.X) == 0:
-        raise DataError(text(data.name, expected="at least one row", got="none", hint="Check how it was made."))
+    for part in (data, data.test):
+        if part is not None and not part.X.size:
+            got = f"shape {part.X.shape}"
+            hint = "Check how it was made."
+            raise DataError(text(part.name, expected="at least one row and one column", got=got, hint=hint))
+    if data.test is not None and data.test.X.shape[1] != data.X.shape[1]:
+        got = f"{data.test.X.shape[1]} of them"
+        hint = "Both parts need the same columns."
+        raise DataError(text(data.test.name, expected=f"{data.X.shape[1]} columns", got=got, hint=hint))
     return data

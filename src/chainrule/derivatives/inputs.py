@@ -16,6 +16,8 @@ from chainrule.errors import InputError, text
 def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
     """∇_x a^L_o of each example (E11): no cost; δ^L_j = [j = o] g_L'(z^L_o), (E6) down to layer 1, then 𝒲^1.
 
+    For a softmax output δ^L is the full row ∂a^L_o/∂z^L_j.
+
     Parameters
     ----------
     net : Network

@@ -100,9 +100,7 @@ class Network:
 
     def _set(self, plan: Plan, parameters: NDArray[Any], backend: str | None) -> None:
         self._plan, self._parameters, self._backend = plan, parameters, choose(backend)
-        self.W: ByLayer[NDArray[Any]]
-        self.b: ByLayer[NDArray[Any]]
-        self.W, self.b = plan.split(parameters)
+        self._W, self._b = plan.split(parameters)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # views pickle as copies, so W and b are made again from θ
@@ -119,6 +117,16 @@ class Network:
         return Network.from_plan(self._plan, self._parameters.copy(), self._backend.name)
 
     # --- what it is -------------------------------------------------------------------------------------------------
+    @property
+    def W(self) -> ByLayer[NDArray[Any]]:
+        """𝒲^ℓ by layer, (n_{ℓ−1}, n_ℓ): writable views of θ, written to as net.W[1][...] = array."""
+        return self._W
+
+    @property
+    def b(self) -> ByLayer[NDArray[Any]]:
+        """b^ℓ by layer, (n_ℓ,), of the layers that have one: writable views of θ."""
+        return self._b
+
     @property
     def plan(self) -> Plan:
         """The frozen description: sizes, activations, cost, layout of θ."""

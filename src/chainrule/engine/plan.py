@@ -54,6 +54,13 @@ class ByLayer(Mapping[int, T]):
                 )
             ) from None
 
+    def __setitem__(self, layer: int, value: object) -> None:
+        at = f"{self._symbol}[{layer!r}]"
+        got = f"an array put in the place of {at}"
+        raise LayerError(
+            text(at, expected="numbers written into the array", got=got, hint=f"Write {at}[...] = values.")
+        )
+
     def __contains__(self, layer: object) -> bool:
         return layer in self._items
 

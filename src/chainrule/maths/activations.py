@@ -1,7 +1,7 @@
 """Activation functions g of (E2): value, first and second derivative, in forms that neither overflow nor lose digits.
 
 Every function takes and returns arrays of any shape, elementwise, except softmax, which works along the last axis.
-At a kink the derivative is the one from the left: relu'(0) = 0, leaky_relu'(0) = slope, elu'(0) = alpha.
+At a kink of g the derivative is the one from the left: relu'(0) = 0, leaky_relu'(0) = slope, elu'(0) = alpha.
 
 A function and its derivatives stand beside each other. q is always e^(−|z|) or e^(−2|z|): a number in (0, 1] that
 underflows harmlessly to 0 where e^|z| would overflow, and keeps the digits that 1 − g(z) would lose.
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from chainrule.maths.arrays import Array, array_namespace, erfc, zero
 from chainrule.maths.finite_differences import check_activation
@@ -59,6 +59,9 @@ class Activation:
 
     coupled: ClassVar[Literal[False]] = False
 
+    def __reduce__(self) -> Any:
+        return _reduced(self)
+
     def vjp(self, z: Array, da: Array) -> Array:
         """∂C/∂z = ∂C/∂a ⊙ g'(z): the factor of (E5) and (E6). All (m, n)."""
         return da * self.derivative(z)
@@ -80,6 +83,9 @@ class CoupledActivation:
     range: Interval = REALS
     equation: str = field(default="", repr=False)
     coupled: ClassVar[Literal[True]] = True
+
+    def __reduce__(self) -> Any:
+        return _reduced(self)
 
 
 AnyActivation: TypeAlias = Activation | CoupledActivation
@@ -425,6 +431,13 @@ def activation(spec: str | AnyActivation) -> AnyActivation:
     ('logistic', 'leaky_relu(0.2)')
     """
     return _REGISTRY.resolve(spec)
+
+
+def _reduced(spec: AnyActivation) -> Any:
+    # a built-in pickles by its name, so that it is the same object when it comes back
+    if _REGISTRY.is_built_in(spec):
+        return activation, (spec.name,)
+    return type(spec), tuple(getattr(spec, at.name) for at in fields(spec))
 
 
 def register_activation(spec: AnyActivation) -> None:

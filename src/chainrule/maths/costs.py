@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import Any
 
 from chainrule.maths.activations import tanh_derivative, zeros_like
 from chainrule.maths.arrays import Array, array_namespace, zero
@@ -39,6 +40,8 @@ class Cost:
         The y that it takes.
     equation : str
         C_i as text.
+    kinks : tuple of float
+        The r = a − y where ∂C_i/∂a jumps. Finite differences aren't asked there.
 
     Examples
     --------
@@ -58,6 +61,13 @@ class Cost:
     domain: Interval = REALS
     targets: Interval = REALS
     equation: str = field(default="", repr=False)
+    kinks: tuple[float, ...] = ()
+
+    def __reduce__(self) -> Any:
+        # a built-in pickles by its name, so that it is the same object when it comes back
+        if _REGISTRY.is_built_in(self):
+            return cost, (self.name,)
+        return Cost, tuple(getattr(self, at.name) for at in fields(self))
 
 
 def over_outputs(c: Array) -> Array:
@@ -232,6 +242,7 @@ def make_quantile(q: float) -> Cost:
         partial(quantile_error, q=q),
         partial(quantile_error_derivative, q=q),
         piecewise_linear_hessian_product,
+        kinks=(0.0,),
         equation=f"Σ_j {q:g} (y_j − a_j) where a_j < y_j, else {1 - q:g} (a_j − y_j)",
     )
 
@@ -244,6 +255,7 @@ def make_huber(delta: float) -> Cost:
         partial(huber, delta=delta),
         partial(huber_derivative, delta=delta),
         partial(huber_hessian_product, delta=delta),
+        kinks=(-delta, delta),
         equation=f"Σ_j ½r_j² where |r_j| ≤ {delta:g}, else {delta:g} (|r_j| − {delta / 2:g}); r = a − y",
     )
 
@@ -301,6 +313,7 @@ _REGISTRY: Registry[Cost] = Registry(
             absolute_error,
             absolute_error_derivative,
             piecewise_linear_hessian_product,
+            kinks=(0.0,),
             equation="Σ_j |a_j − y_j|",
         ),
         Cost("log_cosh", log_cosh, log_cosh_derivative, log_cosh_hessian_product, equation="Σ_j ln cosh(a_j − y_j)"),

@@ -143,6 +143,8 @@ def check_cost(cost: Cost) -> None:
     a, y = _sample(rng, cost.domain, (60, 3)), _sample(rng, cost.targets, (60, 3))
     v = rng.standard_normal(a.shape)
     usable = np.ones(a.shape, dtype=bool)
+    for kink in cost.kinks:
+        usable &= np.abs(a - y - kink) > 2 * STEP * np.maximum(1, np.abs(v))
     _call(f"value of {what}", cost.value, a.shape[:1], a, y)
     derivatives = _call(f"derivative of {what}", cost.derivative, a.shape, a, y)
     for j in range(a.shape[1]):

@@ -45,6 +45,7 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._table[alias] = self._table[name]
         self._reserved = {*self._table, *families}
+        self._made: dict[str, T] = {}  # members of families, so that a name always stands for one object
 
     def find(self, name: str) -> T:
         """Give the object of a name, or make it from a family: "huber(2)" is families["huber"](2.0).
@@ -62,7 +63,8 @@ class Registry(Generic[T]):
             if not math.isfinite(parameter):
                 what, hint = f"{self._what} {match[1]}", f"Write it as {match[1]}(0.5)."
                 raise InputError(text(what, expected="a number in brackets", got=repr(match[2]), hint=hint))
-            return self._families[match[1]](parameter)
+            made = self._families[match[1]](parameter)
+            return self._made.setdefault(made.name, self._table.get(made.name, made))
         examples = [f"{family}(0.5)" for family in self._families if family not in self._table]
         raise unknown_name(self._what, name, [*self._table, *examples])
 
@@ -74,6 +76,11 @@ class Registry(Generic[T]):
         """
         return self.find(spec) if isinstance(spec, str) else self._accepted(spec)
 
+    def is_built_in(self, entry: T) -> bool:
+        """Say whether this very object came with chainrule, a family's member included."""
+        known = self._made.get(entry.name, self._table.get(entry.name))
+        return known is entry and entry.name.split("(")[0] in self._reserved
+
     def register(self, own: T) -> None:
         """Make the user's own object known by its name, on the same conditions."""
         accepted = self._accepted(own)
@@ -83,7 +90,7 @@ class Registry(Generic[T]):
         if not isinstance(own, self._kind):
             got = f"{own!r:.60} of type {type(own).__name__}"
             raise InputError(text(self._what, expected="a name or an object of its kind", got=got, hint=self._hint))
-        if not isinstance(own.name, str) or self._table.get(own.name) is not own:
+        if not isinstance(own.name, str) or not (self.is_built_in(own) or self._table.get(own.name) is own):
             _check_fields(self._what, own)
             if own.name.split("(")[0] in self._reserved:
                 got = f"{own.name!r}, which is built in"

@@ -4,61 +4,78 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 from chainrule.errors import ModelFileError, text
 
 
 def check_writable(path: str | Path) -> Path:
-    """See that a file can be put at `path`, before the work that it shall hold. Raises ModelFileError."""
-    target = Path(path)
-    folder = target.parent
-    if target.is_dir():
-        raise ModelFileError(text(str(target), expected="a file's name", got="a folder", hint="Add a file name."))
-    if not folder.is_dir():
-        hint = f"Make it first: mkdir -p {folder}"
-        raise ModelFileError(text(f"the folder of {target}", expected="a folder", got="nothing there", hint=hint))
-    if not os.access(folder, os.W_OK):
+    """See that a file can be put at `path`, before the work that it shall hold; a link is followed to its target.
+
+    Raises ModelFileError for a folder, a device or pipe, a folder that isn't there or that can't be written to.
+    """
+    try:
+        target = Path(path).resolve()
+        folder, kind = target.parent, _kind(target)
+        folder_is_there = folder.is_dir()
+    except (OSError, TypeError, ValueError) as error:
+        hint = "Choose another name."
+        raise ModelFileError(text(f"{path!r:.80}", expected="a file's name", got=str(error), hint=hint)) from None
+    if kind not in ("nothing", "a file"):
+        raise ModelFileError(text(str(path), expected="a file's name", got=kind, hint="Choose another name."))
+    if not folder_is_there:
+        hint = f"Make it first: mkdir -p {Path(path).parent}"
+        raise ModelFileError(text(f"the folder of {path}", expected="a folder", got="nothing there", hint=hint))
+    if not os.access(folder, os.W_OK | os.X_OK):
         hint = "Choose another folder."
-        raise ModelFileError(text(f"the folder of {target}", expected="leave to write", got="none", hint=hint))
+        raise ModelFileError(text(f"the folder of {path}", expected="leave to write", got="none", hint=hint))
     return target
+
+
+def _kind(path: Path) -> str:
+    """Say what is at a path."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "nothing"
+    if stat.S_ISREG(mode):
+        return "a file"
+    return "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
     """Write to a temporary file beside `path`, force it to disk, and put it in place in one step.
 
+    A file that was there keeps its rights; a new one has those of any new file.
     Raises ModelFileError when the disk or the folder refuses; what was at `path` before is then still there.
     """
     target = check_writable(path)
-    temporary = None
+    temporary = target.parent / f".chainrule-{secrets.token_hex(8)}"
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # a temporary file is private; the model gets the rights that any new file would
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
-        _sync_folder(target.parent)
     except BaseException as error:
-        if temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
         if isinstance(error, OSError):
             hint = "What was there before is unchanged."
             raise ModelFileError(
-                text(f"writing {target}", expected="room and leave to write", got=str(error), hint=hint)
+                text(f"writing {path}", expected="room and leave to write", got=str(error), hint=hint)
             ) from error
         raise
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the rename itself to disk, where folders can be opened at all (not on Windows)."""
-    with contextlib.suppress(PermissionError):
+    """Force the rename itself to disk, where the file system offers that; the file is in place either way."""
+    with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -21,7 +21,11 @@ def write(path: str | Path, header: dict[str, Any], arrays: dict[str, NDArray[An
     """Write header and arrays atomically. Raises ModelFileError when the file can't be written."""
     from safetensors.numpy import save
 
-    content = json.dumps({"version": VERSION, **header}, allow_nan=False, ensure_ascii=False)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            what, hint = f"array {name!r} for {path}", "Train again, or load the last good model."
+            raise ModelFileError(text(what, expected="finite numbers", got="a NaN or infinite one", hint=hint))
+    content = json.dumps({"version": VERSION, **header}, allow_nan=False)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_atomically(path, save(contiguous, metadata={_KEY: content}))
 
@@ -33,10 +37,14 @@ def read(path: str | Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    file = Path(path)
-    if not file.is_file():
-        got = "a folder" if file.is_dir() else "no such file"
-        raise ModelFileError(text(str(file), expected="a model file", got=got, hint="Check the path."))
+    try:
+        file = Path(path)
+        if not file.is_file():
+            got = "a folder" if file.is_dir() else "no such file"
+            raise ModelFileError(text(str(file), expected="a model file", got=got, hint="Check the path."))
+        file.open("rb").close()
+    except (OSError, TypeError) as error:
+        raise ModelFileError(text(f"{path!r:.80}", expected="a model file", got=str(error), hint="Check it.")) from None
     hint = "Was it copied completely, and was it written by chainrule?"
     try:
         with safe_open(file, framework="numpy") as opened:

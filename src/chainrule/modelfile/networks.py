@@ -69,7 +69,7 @@ def save(net: Network, path: str | Path) -> None:
     Raises
     ------
     ModelFileError
-        When the file can't be written; what was there before is then unchanged.
+        When the file can't be written, or a parameter is not finite; what was there before is then unchanged.
 
     Examples
     --------
@@ -79,6 +79,9 @@ def save(net: Network, path: str | Path) -> None:
     ...     cr.load(f"{folder}/m.chainrule").sizes
     (3, 2)
     """
+    if not isinstance(net, Network):
+        hint = "Write cr.save(net, path)."
+        raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
     modelfile.write(path, {"network": describe(net)}, arrays_of(net))
 
 

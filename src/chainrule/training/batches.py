@@ -44,6 +44,10 @@ class DataSet:
             if batch[2] is None or batch[2].any():
                 yield batch
 
+    def blocks(self) -> Iterator[Batch]:
+        """Every example once, in order, in blocks of rows."""
+        return (self.take(rows) for rows in row_blocks(len(self)))
+
     def cost(self, net: Network, parameters: NDArray[Any]) -> float:
         """C of all examples (E4), in blocks of rows."""
         plan, backend = net.plan, net.engine
@@ -58,17 +62,18 @@ class DataSet:
         """C and ∇C of all examples (E4, E10), summed in float64 over blocks of rows."""
         plan = net.plan
         cost, gradient = 0.0, np.zeros(plan.n_parameters)
-        total = self._mass(slice(None))
+        total = self.mass(slice(None))
         for rows in row_blocks(len(self)):
             X, Y, weights = self.take(rows)
             if weights is not None and not weights.any():
                 continue
             block_cost, block_gradient = net.engine.value_and_gradient(plan, parameters, X, Y, weights)
-            share = self._mass(rows) / total if plan.reduction == "mean" else 1.0
+            share = self.mass(rows) / total if plan.reduction == "mean" else 1.0
             cost += share * float(block_cost)
             gradient += share * block_gradient.flat
         return cost, gradient
 
-    def _mass(self, which: slice) -> float:
+    def mass(self, which: slice) -> float:
+        """Σ w_i of some of the examples; how many there are, without weights."""
         rows = self.rows[which]
         return float(len(rows)) if self.weights is None else float(self.weights[rows].sum(dtype=np.float64))

@@ -74,20 +74,16 @@ class BestParameters:
 
     def __init__(self, rule: EarlyStopping) -> None:
         self._rule = rule
-        self._least = math.inf  # of all epochs: whose parameters are kept
-        self._reference = math.inf  # what the next improvement has to beat by the tolerance
+        self._least = math.inf
         self._waited = 0
         self.epoch: int | None = None
         self.parameters: NDArray[Any] | None = None
 
     def after_epoch(self, epoch: int, cost: float, parameters: NDArray[Any]) -> bool:
         """Take an epoch's monitored cost into account; True means that patience is at its end."""
+        self._waited = 0 if cost < self._least - self._rule.tolerance else self._waited + 1
         if cost < self._least:
             self._least, self.epoch = cost, epoch
             if self._rule.restore_best:
                 self.parameters = np.array(parameters)
-        if cost < self._reference - self._rule.tolerance:
-            self._reference, self._waited = cost, 0
-        else:
-            self._waited += 1
         return self._rule.patience is not None and self._waited >= self._rule.patience

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,25 +27,28 @@ def norm(vector: NDArray[Any]) -> float:
         return largest * float(np.linalg.norm(vector / largest)) if np.isfinite(largest) else largest
 
 
-def culprit(net: Network, parameters: NDArray[Any], batch: Batch | None = None) -> str:
-    """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and this batch."""
+def culprit(net: Network, parameters: NDArray[Any], batches: Iterable[Batch] = ()) -> str:
+    """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and batches."""
     with np.errstate(all="ignore"):
-        for what, values in _in_order(net, parameters, batch):
+        for what, values in chain(
+            _parameters(net, parameters), *(_passes(net, parameters, batch) for batch in batches)
+        ):
             finite = np.isfinite(values)
             if not finite.all():
                 return f"{what} holds {values[~finite][0]}"
-    return "the gradient of cost and penalty together (E29) is too large"
+    return "the sum over the examples, with the penalty (E4, E10, E29), is too large"
 
 
-def _in_order(net: Network, parameters: NDArray[Any], batch: Batch | None) -> Iterator[tuple[str, NDArray[Any]]]:
-    plan, backend = net.plan, net.engine
-    W, b = plan.split(parameters)
-    for layer in plan.layers:
+def _parameters(net: Network, parameters: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
+    W, b = net.plan.split(parameters)
+    for layer in net.plan.layers:
         yield f"W of layer {layer} (E16)", W[layer]
         if layer in b:
             yield f"b of layer {layer} (E16)", b[layer]
-    if batch is None:
-        return
+
+
+def _passes(net: Network, parameters: NDArray[Any], batch: Batch) -> Iterator[tuple[str, NDArray[Any]]]:
+    plan, backend = net.plan, net.engine
     X, Y, weights = batch
     run = backend.forward(plan, parameters, X)
     for layer in plan.layers:
@@ -56,3 +60,5 @@ def _in_order(net: Network, parameters: NDArray[Any], batch: Batch | None) -> It
         yield f"delta of layer {layer} ({'E5' if layer == plan.L else 'E6'})", back.delta[layer]
     for layer in reversed(plan.layers):
         yield f"the gradient in W of layer {layer} (E7)", back.W[layer]
+        if layer in back.b:
+            yield f"the gradient in b of layer {layer} (E8)", back.b[layer]

@@ -55,6 +55,8 @@ def run(
     state = rule.initial(now.parameters, plan.is_weight)
     rate_state = rates.start()
     n_steps = math.ceil(len(data) / batch_size)
+    total = data.mass(slice(None))
+    largest = math.sqrt(np.finfo(plan.dtype).max)  # a rule that squares a larger gradient remembers infinity for good
     for epoch in range(epochs):
         now.epoch, now.step = epoch + 1, 0
         costs, shares, norms = [], [], []
@@ -64,15 +66,21 @@ def run(
             now.step += 1
             X, Y, weights = batch
             cost, gradient = backend.value_and_gradient(plan, now.parameters, X, Y, weights)
-            flat = gradient.flat
+            mass = float(len(X) if weights is None else weights.sum())
+            # each batch's step is the objective's on average, also where weights differ from batch to batch (E29)
+            flat, strength = gradient.flat, penalty
+            if plan.reduction == "sum":
+                strength = penalty * mass / total
+            elif weights is not None:
+                flat = (mass / total * len(data) / len(X)) * flat
             if penalty:
-                flat = flat + l2_gradient(now.parameters, plan.is_weight, penalty)
+                flat = flat + l2_gradient(now.parameters, plan.is_weight, strength)
             size = norm(flat)
-            if not (math.isfinite(cost) and math.isfinite(size)):
-                raise DivergenceError(culprit(net, now.parameters, batch))
+            if not (math.isfinite(cost) and size < largest):
+                raise DivergenceError(culprit(net, now.parameters, [batch]))
             state, now.parameters = rule.update(state, now.parameters, flat, now.learning_rate)  # (E16)
             costs.append(float(cost))
-            shares.append(float(len(X) if weights is None else weights.sum()))
+            shares.append(mass)
             norms.append(size)
         if not math.isfinite(norm(now.parameters)):
             raise DivergenceError(culprit(net, now.parameters))

@@ -24,7 +24,7 @@ from chainrule.training import lbfgs, minibatch
 from chainrule.training.batches import DataSet
 from chainrule.training.callbacks import BestParameters, Callback, EarlyStopping
 from chainrule.training.callbacks import early_stopping as read_early_stopping
-from chainrule.training.divergence import DivergenceError
+from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import EpochFigures, History, Reason
 from chainrule.training.interrupt import Interrupted
 from chainrule.training.lbfgs import LBFGS
@@ -82,12 +82,13 @@ def train(
     shuffle : bool
         Whether each epoch takes the examples in a new order.
     penalty : float ≥ 0
-        λ of (E29), not divided by anything, biases free of it.
+        λ of (E29), not divided by anything, biases free of it. Under the sum a batch takes its share of the penalty.
     validation : float, (Xv, Yv), (Xv, Yv, weights), or None
         A set of your own, or the fraction, between 0 and 1, of the data that is drawn by `seed` and left out of
         training.
     sample_weight : array (m,), optional
-        w_i ≥ 0, not all 0.
+        w_i ≥ 0, not all 0. Under the mean a batch counts by its share of the weight, so that the objective is C of
+        all examples whatever the batch size.
     early_stopping : None, True, int or EarlyStopping
         When to end before `epochs`, and whether the best parameters come back; an int is the patience in epochs.
     callbacks : functions (net, history) -> bool or None
@@ -106,7 +107,7 @@ def train(
         Figures of each epoch, and in `stopped` why training ended. Ctrl-C ends it with "interrupt" and the parameters
         of the last whole step; a second one, before `train` has returned, raises. A NaN or infinite number ends it
         with "divergence", a DivergenceWarning that names epoch, step and layer, and the parameters of the last finite
-        epoch.
+        epoch. With early_stopping the best epoch's parameters come back in each case.
 
     Raises
     ------
@@ -184,7 +185,7 @@ class _Session:
         history = self.history
         try:
             reason = solver()
-            history.stopped = self.ended_by or reason
+            history.stopped = "interrupt" if self.now.interrupt.requested else self.ended_by or reason
             history.message = f"stopped after epoch {history.epochs}: {_SENTENCES[history.stopped]}"
         except DivergenceError as error:
             history.stopped = "divergence"
@@ -212,8 +213,8 @@ class _Session:
         """Record the epoch, call whoever wants to know, and give the monitored cost, or None to end training."""
         now, net = self.now, self.net
         validation_cost = None if self.held_out is None else self.held_out.cost(net, now.parameters)
-        if validation_cost is not None and not math.isfinite(validation_cost):
-            raise DivergenceError(f"the validation cost is {validation_cost}")
+        if self.held_out is not None and validation_cost is not None and not math.isfinite(validation_cost):
+            raise DivergenceError(f"on the validation set {culprit(net, now.parameters, self.held_out.blocks())}")
         net.parameters[...] = now.parameters
         self.finite = now.parameters
         seconds = time.perf_counter() - self.clock
