@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +205,12 @@ def trained(run):
         (["train", "iris", "--optimizer", "lbfgs", "--learning-rate", "1"], "chainrule: --learning-rate: expected the default "
          "0.001 under lbfgs, got 1.0."),
         (["train", "iris", "--dtype", "int8"], 'chainrule: --dtype: expected "float32" or "float64", got int8.'),
+        (["train", "one.npz", "--out", "one.npz"], "chainrule: --out: expected another file than what is read, got one.npz."),
+        (["predict", "model.chainrule", "iris", "--out", "model.chainrule"], "chainrule: --out: expected another file than"),
+        (["train", "odd.npz"], "chainrule: X of odd.npz (its test part)[1, 2]: expected a finite number, got nan."),
+        (["train", "seven.npz"], "chainrule: X of seven.npz[7, 2]: expected a finite number, got nan."),
+        (["train", "negative.npz", "--output", "exp", "--cost", "poisson"], "chainrule: targets of negative.npz[5]: expected a "
+         "target in [0, ∞), as poisson needs, got -1."),
         (["train", "iris", "--out", "no/where"], "chainrule: the folder of no/where: expected a folder, got nothing there. "
          "Make it first: mkdir -p no\n"),
         (["train", "one.npz"], "chainrule: targets of one.npz: expected 2 classes or more, got ['a']. There is nothing to"),
@@ -226,6 +234,11 @@ def trained(run):
 def test_mistakes_end_with_exit_code_2_a_clear_text_and_nothing_written(trained, tmp_path, arguments, message):
     np.savez("one.npz", X=np.zeros((10, 4)), Y=["a"] * 10)
     np.savez("nan.npz", X=np.full((10, 4), np.nan), Y=np.arange(10) % 2)
+    bad = np.zeros((20, 4))
+    bad[7, 2] = np.nan
+    np.savez("seven.npz", X=bad, Y=np.arange(20) % 2)
+    np.savez("odd.npz", X=np.zeros((10, 4)), Y=np.arange(10) % 2, X_test=bad[6:9], Y_test=[0, 1, 0])
+    np.savez("negative.npz", X=np.zeros((20, 4)), Y=np.where(np.arange(20) == 5, -1.0, 1.0))
     np.savez("wine.npz", X=np.zeros((3, 4)), Y=[7, 7, 7])
     (tmp_path / "cut.chainrule").write_bytes((tmp_path / "model.chainrule").read_bytes()[:-10])
     cr.save(cr.Network([4, 3]), "net.chainrule")
@@ -296,6 +309,62 @@ def test_python_m_chainrule_runs_in_a_process_of_its_own(tmp_path):
     )  # fmt: skip
     assert done.stderr == ""
     assert json.loads(done.stdout)["model"] == "model.chainrule"
+
+
+def _shell(command, folder):
+    return subprocess.run(command.replace("chainrule", f"{sys.executable} -m chainrule", 1), shell=True, cwd=folder,
+                          capture_output=True, text=True, timeout=120, check=False, executable="/bin/bash")  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="redirects standard streams as POSIX shells do")
+@pytest.mark.parametrize("redirection", ["| head -1", "> /dev/full", ">&-", ">&- 2>&-"])
+def test_a_training_outlives_its_standard_output(tmp_path, redirection):
+    done = _shell(f"chainrule train iris --epochs 3 {redirection}", tmp_path)
+    assert "Traceback" not in done.stderr
+    assert len(cr.load_pipeline(tmp_path / "model.chainrule").training["test"]) == 4
+
+
+def test_ascii_output_replaces_what_it_cannot_show(tmp_path):
+    done = _shell("PYTHONIOENCODING=ascii chainrule train diabetes --epochs 2", tmp_path)
+    assert done.returncode == 0
+    assert "  R?  " in done.stdout
+
+
+def test_a_singleton_class_that_lands_in_the_test_part_is_no_reason_to_fail(run):
+    np.savez("one.npz", X=np.random.default_rng(0).standard_normal((60, 2)), Y=np.arange(60) == 3)
+    for seed in range(4):
+        assert run("train", "one.npz", "--epochs", 1, "--seed", seed, "--json")[0] == 0
+
+
+def test_figures_that_are_not_finite_are_said_to_be(run):
+    rng = np.random.default_rng(0)
+    X = 40 * rng.standard_normal((200, 1))
+    np.savez("sure.npz", X=X, Y=(X[:, 0] + 10 * rng.standard_normal(200) > 0).astype(int))
+    with_infinite_cost = [
+        "--output",
+        "logistic",
+        "--cost",
+        "cross_entropy",
+        "--hidden",
+        "",
+        "--no-scale",
+        "--dtype",
+        "float32",
+    ]
+    code, out, _ = run("train", "sure.npz", *with_infinite_cost, "--learning-rate", "1.0", "--epochs", "20")
+    assert code == 0
+    code, out, _ = run("info", "model.chainrule")
+    assert code == 0
+
+
+def test_control_characters_of_a_stranger_s_file_do_not_reach_the_terminal(run):
+    run("train", "iris", "--epochs", 1)
+    model = cr.load_pipeline("model.chainrule")
+    replace(model, class_names=("\x1b]0;owned\x07", "b", "c")).save("evil.chainrule")
+    code, out, _ = run("info", "evil.chainrule")
+    assert code == 0
+    assert "\x1b" not in out
+    assert "\x07" not in out
 
 
 def test_a_reader_that_closes_early_is_no_traceback(tmp_path):

@@ -32,6 +32,29 @@ def test_E10_theta_is_W1_b1_W2_b2_row_major_and_views_write_through():
     assert net.W[1][0, 0] == 7
 
 
+def test_arrays_of_a_layer_are_written_into_and_not_replaced():
+    net = small()
+    with pytest.raises(KeyError) as error:
+        net.W[1] = np.zeros((3, 4))
+    assert str(error.value) == (
+        "W[1]: expected numbers written into the array, got an array put in the place of W[1]. Write W[1][...] = values."
+    )
+    with pytest.raises(AttributeError):
+        net.W = {}
+
+
+@pytest.mark.parametrize(
+    ("g", "c"),
+    [("relu", "huber(2)"), ("leaky_relu(0.2)", "quantile(0.9)"), ("softmax", "squared_error"), ("elu(2)", "huber")],
+)
+def test_built_ins_of_one_network_serve_the_next_also_after_pickling(g, c):
+    net = Network([3, 2], g, c)
+    for source in (net, pickle.loads(pickle.dumps(net))):
+        twin = Network([3, 2], source.plan.activations, source.cost_function)
+        assert twin.plan.activations == net.plan.activations
+        assert twin.cost_function is net.cost_function
+
+
 def test_a_layer_without_bias_has_no_block():
     net = Network([3, 4, 2], bias=[False, True])
     assert net.parameters.shape == (3 * 4 + 4 * 2 + 2,)

@@ -237,6 +237,19 @@ def test_unusable_own_costs_are_refused(own, message):
     assert str(error.value).startswith(message)
 
 
+def test_own_cost_may_declare_the_kinks_of_its_residual():
+    def insensitive(kinks):
+        return Cost("insensitive", lambda a, y: np.maximum(np.abs(a - y) - e, 0).sum(axis=1),
+                    lambda a, y: np.sign(a - y) * (np.abs(a - y) > e), kinks=kinks)  # fmt: skip
+
+    rng = np.random.default_rng(0)
+    a, y = rng.uniform(-3, 3, (60, 3)), rng.uniform(-3, 3, (60, 3))  # the points that check_cost draws
+    e = float(abs(a[0, 0] - y[0, 0])) + 1e-4
+    with pytest.raises(DerivativeError, match=r"^derivative of cost 'insensitive' is wrong, worst at a = .*declare it"):
+        cost(insensitive(()))
+    cost(insensitive((-e, e)))
+
+
 def test_own_cost_is_asked_only_inside_its_domain():
     cost(Cost("log_ratio", lambda a, y: (np.log(a / y) ** 2).sum(axis=1), lambda a, y: 2 * np.log(a / y) / a,
               domain=Interval(0), targets=Interval(0)))  # fmt: skip
