@@ -27,7 +27,6 @@ import pytest
 
 import chainrule as cr
 from chainrule.cli import evaluate, info, main, predict, train
-from chainrule.maths import activations, costs
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = "../README.md"
@@ -154,8 +153,6 @@ def assert_same_session(shown: str, printed: str, where: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for module in (activations, costs):  # what a page registers is gone after it, for the messages that list names
-        monkeypatch.setattr(module._REGISTRY, "_table", dict(module._REGISTRY._table))
     namespace: dict[str, Any] = {"__name__": "__main__"}
     n_run = 0
     unshown: str | None = None  # what the block before printed, until a text block shows it
