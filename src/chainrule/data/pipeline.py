@@ -165,7 +165,29 @@ class Pipeline:
 def load_pipeline(path: str | Path) -> Pipeline:
     """Read what `chainrule train` saved: the network with its preprocessing.
 
-    Raises ModelFileError for a file that is missing, damaged, or holds a network alone (`cr.load` reads that).
+    Returns
+    -------
+    Pipeline
+        `predict(X)` takes raw columns, (m, n_0), and gives labels or numbers in the targets' units; `net` is the
+        network, which works on scaled columns.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is missing, damaged, or holds a network alone (`cr.load` reads that).
+
+    Examples
+    --------
+    `chainrule train DATA` writes such a file; so does a pipeline's `save`:
+
+    >>> import tempfile, numpy as np, chainrule as cr
+    >>> net = cr.Network([2, 2], "softmax", "cross_entropy", seed=1)
+    >>> model = Pipeline(net, "classification", Scaling.none(2), Scaling.none(2), np.array(["no", "yes"]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/m.chainrule")
+    ...     same = cr.load_pipeline(f"{folder}/m.chainrule")
+    >>> bool(same.predict([[3.0, -1.0]]) == model.predict([[3.0, -1.0]])), same.classes.tolist()
+    (True, ['no', 'yes'])
     """
     header, arrays = modelfile.read(path)
     net = build(header, arrays, str(path))

@@ -58,12 +58,31 @@ def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
 
 
 def jacobian(net: Network, X: ArrayLike) -> NDArray[Any]:
-    """J = ∂a^L/∂x of each example (E11): (m, n_L, n_0); J[i, o] is `input_gradient(net, X, o)[i]`.
+    """J = ∂a^L/∂x of each example (E11): all outputs' gradients.
 
+    Parameters
+    ----------
+    net : Network
+    X : array (m, n_0), any real dtype, finite
+
+    Returns
+    -------
+    array (m, n_L, n_0) of the network's dtype
+        J[i, o] is `input_gradient(net, X, o)[i]`.
+
+    Raises
+    ------
+    InputError
+        For X as `Network.forward` does.
+
+    Examples
+    --------
     >>> import chainrule as cr
     >>> from chainrule import derivatives as d
     >>> d.jacobian(cr.Network([5, 3, 2]), [[1, 2, 3, 4, 5]]).shape
     (1, 2, 5)
+
+    Source: 004.
     """
     return _gradients(net, X, list(range(net.sizes[-1])))
 

@@ -245,8 +245,25 @@ class Network:
         Returns
         -------
         Backward
-            `cost`; `delta[1..L]` and `x`, per example, neither averaged nor weighted; `W`, `b`, `flat`, which are
-            Σ w_i(·)/Σ w_i under the mean and Σ w_i(·) under the sum.
+            `cost`; `delta[1..L]`, (m, n_ℓ), and `x`, (m, n_0), per example, neither averaged nor weighted; `W[l]`,
+            `b[l]` and `flat`, (|θ|,), which are Σ w_i(·)/Σ w_i under the mean and Σ w_i(·) under the sum.
+
+        Raises
+        ------
+        InputError
+            For a run of a network of other sizes; for Y or weights of another shape or dtype, with a NaN or infinite
+            number, a class index out of range, or a target that the cost doesn't take.
+
+        Examples
+        --------
+        (E7) is the product of δ and the activation below, averaged over examples:
+
+        >>> import numpy as np, chainrule as cr
+        >>> net = cr.Network([2, 3, 1], activations="tanh", dtype="float64")
+        >>> run = net.forward([[0.5, -1.0], [2.0, 0.0]])
+        >>> back = net.backward(run, [0.25, -0.5])
+        >>> np.allclose(back.W[2], run.a[1].T @ back.delta[2] / 2)
+        True
         """
         m = self._check_run(run)
         targets = check_targets(Y, m, self._plan).rows(slice(None))
@@ -255,7 +272,7 @@ class Network:
         return replace(back, cost=float(back.cost))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Outputs a^L, (m, n_L), with no trace kept (E1, E2).
+        """Outputs a^L, (m, n_L), with no trace kept (E1, E2); X is as in `forward`, worked in blocks of rows.
 
         >>> import chainrule as cr
         >>> cr.Network([2, 3, 1], seed=1).predict([[0.0, 0.0]]).shape
@@ -269,7 +286,30 @@ class Network:
         return out
 
     def example_costs(self, X: ArrayLike, Y: ArrayLike) -> NDArray[Any]:
-        """C_i of each example (E3), (m,), unweighted."""
+        """C_i of each example (E3), unweighted.
+
+        Parameters
+        ----------
+        X : array (m, n_0), any real dtype, finite
+        Y : array
+            Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
+
+        Returns
+        -------
+        array (m,) of the network's dtype
+
+        Raises
+        ------
+        InputError
+            For X as in `forward`, for Y as in `backward`.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> net = cr.Network([2, 1], activations="identity", initializer="zeros")
+        >>> net.example_costs([[1, 2], [3, 4]], [1.0, 2.0]).tolist()
+        [1.0, 4.0]
+        """
         array = check_rows(X, self.sizes[0])
         targets = check_targets(Y, len(array), self._plan)
         costs = np.empty(len(array), dtype=self.dtype)
@@ -280,7 +320,9 @@ class Network:
         return costs
 
     def cost(self, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """C of the batch (E4): Σ w_i C_i/Σ w_i under the mean, Σ w_i C_i under the sum.
+        """C of the batch (E4), a float: Σ w_i C_i/Σ w_i under the mean, Σ w_i C_i under the sum.
+
+        X and Y are as in `example_costs`, sample_weight is (m,), ≥ 0, not all 0. Raises InputError otherwise.
 
         >>> import chainrule as cr
         >>> net = cr.Network([2, 1], activations="identity", initializer="zeros")

@@ -71,8 +71,30 @@ class Activation:
 class CoupledActivation:
     """An activation whose units depend on each other along the last axis, as softmax does (E5′).
 
-    It offers products with its Jacobian J = ∂a/∂z of each row instead of a derivative: `vjp(z, v)` = Jᵀv,
-    `jvp(z, u)` = Ju, and `second_vjp(z, v, u)`, the derivative of Jᵀv when z moves along u. All arrays are (m, n).
+    It offers products with its Jacobian J = ∂a/∂z of each row instead of a derivative. All arrays are (m, n).
+
+    Parameters
+    ----------
+    name : str
+        What `Network(activations=…)`, model files and messages call it.
+    value : function z -> a
+    vjp, jvp : functions (z, v) -> Jᵀv and (z, u) -> Ju
+    second_vjp : function (z, v, u), optional
+        The derivative of Jᵀv when z moves along u. Without it (None) second-order derivatives are refused.
+    range : Interval
+        Where the values lie; a cost whose domain doesn't contain it is refused.
+    equation : str
+        g as text.
+
+    Examples
+    --------
+    Each row without its mean:
+
+    >>> import chainrule as cr
+    >>> def centre(z, v): return v - v.mean(axis=1, keepdims=True)
+    >>> centred = cr.CoupledActivation("centred", value=lambda z: centre(z, z), vjp=centre, jvp=centre)
+    >>> cr.Network([4, 3, 2], activations=[centred, "identity"]).predict([[1, 2, 3, 4]]).shape
+    (1, 2)
     """
 
     name: str

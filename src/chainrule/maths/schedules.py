@@ -24,7 +24,11 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True)
 class Constant:
-    """η(t) = η₀ (E22)."""
+    """η(t) = η₀ (E22), η₀ = `initial` > 0.
+
+    >>> Constant(0.1).rate(7.5)
+    0.1
+    """
 
     initial: float
 
@@ -58,7 +62,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Exponential:
-    """η(t) = η₀ γ^t (E24): γ = `factor` times the rate each epoch, smoothly."""
+    """η(t) = η₀ γ^t (E24): γ = `factor` times the rate each epoch, smoothly.
+
+    >>> Exponential(0.8, factor=0.25).rate(0.5)
+    0.4
+    """
 
     initial: float
     factor: float = 0.95
@@ -94,7 +102,11 @@ class Cosine:
 
 @dataclass(frozen=True)
 class InverseScaling:
-    """η(t) = η₀/(1 + t)^p (E26), p = `power`."""
+    """η(t) = η₀/(1 + t)^p (E26), p = `power`.
+
+    >>> InverseScaling(0.6).rate(3)
+    0.3
+    """
 
     initial: float
     power: float = 0.5

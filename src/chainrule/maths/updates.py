@@ -64,7 +64,16 @@ def _zeros(parameters: Array) -> Array:
 
 @dataclass(frozen=True)
 class SGD:
-    """Gradient descent (E16): θ ← θ − η ∇C (002's summary, 001)."""
+    """Gradient descent (E16): θ ← θ − η ∇C (002's summary, 001).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = SGD(), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.5]
+    """
 
     name: ClassVar[str] = "sgd"
 
@@ -79,7 +88,21 @@ class SGD:
 
 @dataclass(frozen=True)
 class Momentum:
-    """Momentum (E17): v ← μv − η ∇C, θ ← θ + v (Polyak 1964), with 0 ≤ μ < 1."""
+    """Momentum (E17): v ← μv − η ∇C, θ ← θ + v (Polyak 1964), with 0 ≤ μ < 1.
+
+    Parameters
+    ----------
+    momentum : float
+        μ, 0 ≤ μ < 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = Momentum(0.5), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.5]
+    """
 
     momentum: float = 0.9
     name: ClassVar[str] = "momentum"
@@ -99,7 +122,21 @@ class Momentum:
 
 @dataclass(frozen=True)
 class Nesterov:
-    """Nesterov's momentum (E18): v ← μv − η ∇C, θ ← θ + μv − η ∇C (Sutskever et al. 2013), with 0 ≤ μ < 1."""
+    """Nesterov's momentum (E18): v ← μv − η ∇C, θ ← θ + μv − η ∇C (Sutskever et al. 2013), with 0 ≤ μ < 1.
+
+    Parameters
+    ----------
+    momentum : float
+        μ, 0 ≤ μ < 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = Nesterov(0.5), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.25]
+    """
 
     momentum: float = 0.9
     name: ClassVar[str] = "nesterov"
@@ -120,7 +157,23 @@ class Nesterov:
 
 @dataclass(frozen=True)
 class RMSProp:
-    """RMSProp (E19): s ← ρs + (1 − ρ)(∇C)², θ ← θ − η ∇C/(√s + ε) (Hinton 2012), with 0 ≤ ρ < 1, ε > 0."""
+    """RMSProp (E19): s ← ρs + (1 − ρ)(∇C)², θ ← θ − η ∇C/(√s + ε) (Hinton 2012), with 0 ≤ ρ < 1, ε > 0.
+
+    Parameters
+    ----------
+    decay : float
+        ρ, 0 ≤ ρ < 1.
+    epsilon : float
+        ε > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = RMSProp(decay=0.75), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.5]
+    """
 
     decay: float = 0.99
     epsilon: float = 1e-8
@@ -159,6 +212,21 @@ class Adam:
     """Adam (E20), Kingma and Ba 2015, algorithm 1, with 0 ≤ β₁, β₂ < 1 and ε > 0.
 
     t ← t + 1, m ← β₁m + (1 − β₁)∇C, v ← β₂v + (1 − β₂)(∇C)², θ ← θ − η m̂/(√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+
+    Parameters
+    ----------
+    beta1, beta2 : float
+        β₁ and β₂, 0 ≤ β < 1.
+    epsilon : float
+        ε > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = Adam(), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.75]
     """
 
     beta1: float = 0.9
@@ -180,7 +248,23 @@ class Adam:
 
 @dataclass(frozen=True)
 class AdamW:
-    """AdamW (E21): θ ← θ − ηλ θ at the weights, not at the biases, then Adam's step (Loshchilov and Hutter 2019)."""
+    """AdamW (E21): θ ← θ − ηλ θ at the weights, not at the biases, then Adam's step (Loshchilov and Hutter 2019).
+
+    Parameters
+    ----------
+    weight_decay : float
+        λ ≥ 0.
+    beta1, beta2, epsilon : float
+        As for Adam.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = AdamW(weight_decay=0.4), np.array([1.0])
+    >>> state, theta = rule.update(rule.initial(theta, np.ones(1)), theta, np.array([2.0]), 0.25)
+    >>> theta.round(6).tolist()
+    [0.65]
+    """
 
     weight_decay: float = 0.01
     beta1: float = 0.9

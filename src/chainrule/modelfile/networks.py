@@ -88,8 +88,22 @@ def save(net: Network, path: str | Path) -> None:
 def load(path: str | Path) -> Network:
     """Read the network of a model file; of what the command line saved, the network without its preprocessing.
 
-    Loading runs no code of the file's. Raises ModelFileError for a file that is missing, cut short, damaged, not a
-    chainrule model, or of a newer version.
+    Loading runs no code of the file's. An activation or cost of your own has to be registered before.
+
+    Raises
+    ------
+    ModelFileError
+        For a file that is missing, cut short, damaged, not a chainrule model, of a newer version, or that names an
+        unknown activation or cost.
+
+    Examples
+    --------
+    >>> import tempfile, chainrule as cr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     net = cr.Network([3, 2], seed=7)
+    ...     cr.save(net, f"{folder}/m.chainrule")
+    ...     (cr.load(f"{folder}/m.chainrule").parameters == net.parameters).all().item()
+    True
     """
     header, arrays = modelfile.read(path)
     return build(header, arrays, str(path))

@@ -36,6 +36,15 @@ class EarlyStopping:
         Whether the network ends with the parameters of the epoch whose monitored cost was the least.
 
     The monitored cost is the validation cost; without a validation set it is the training cost.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Network([1, 1], activations="identity")
+    >>> rule = cr.EarlyStopping(patience=2, tolerance=1e9)
+    >>> history = cr.train(net, [[0.0], [1.0]], [0.0, 1.0], epochs=50, early_stopping=rule, verbose=0)
+    >>> history.stopped, history.epochs
+    ('early_stopping', 3)
     """
 
     patience: int | None = 10

@@ -34,6 +34,15 @@ class LBFGS:
         Converged when no entry of ∇C + λW is larger in magnitude. ≥ 0.
     cost_tolerance : float
         Converged when an iteration lowers C + penalty by less than this share of max(|C|, 1). ≥ 0.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> net = cr.Network([1, 1], activations="identity", dtype="float64")
+    >>> X, Y = [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]
+    >>> history = cr.train(net, X, Y, optimizer=cr.LBFGS(memory=5), epochs=50, verbose=0)
+    >>> history.stopped, net.parameters.round(4).tolist()
+    ('converged', [2.0, 1.0])
     """
 
     memory: int = 10
