@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from chainrule.maths.arrays import Array, array_namespace, erfc, zero
 from chainrule.maths.finite_differences import check_activation
-from chainrule.maths.intervals import REALS, Interval
+from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, REALS, UNIT, Interval
 from chainrule.maths.names import Registry, parameter_in
 
 
@@ -365,9 +365,6 @@ def make_elu(alpha: float) -> Activation:
 
 
 _SELU = {"alpha": 1.6732632423543772, "scale": 1.0507009873554805}  # Klambauer et al. 2017, (14): the fixed point
-_UNIT = Interval(0, 1)
-_POSITIVE = Interval(0)
-_NOT_NEGATIVE = Interval(0, closed_low=True)
 
 _REGISTRY: Registry[AnyActivation] = Registry(
     "activation",
@@ -376,10 +373,10 @@ _REGISTRY: Registry[AnyActivation] = Registry(
     built_in=(
         Activation("identity", identity, identity_derivative, zeros_like, equation="z"),
         Activation(
-            "logistic", logistic, logistic_derivative, logistic_second_derivative, _UNIT, equation="1/(1 + e^(−z))"
+            "logistic", logistic, logistic_derivative, logistic_second_derivative, UNIT, equation="1/(1 + e^(−z))"
         ),
         Activation("tanh", tanh, tanh_derivative, tanh_second_derivative, Interval(-1, 1), equation="tanh z"),
-        Activation("relu", relu, relu_derivative, zeros_like, _NOT_NEGATIVE, (0.0,), equation="max(z, 0)"),
+        Activation("relu", relu, relu_derivative, zeros_like, NOT_NEGATIVE, (0.0,), equation="max(z, 0)"),
         make_leaky_relu(0.01),
         make_elu(1.0),
         Activation(
@@ -407,7 +404,7 @@ _REGISTRY: Registry[AnyActivation] = Registry(
             Interval(-0.2785, closed_low=True),  # −0.27846 at z = −1.27846
             equation="z/(1 + e^(−z))",
         ),
-        Activation("softplus", softplus, logistic, logistic_derivative, _POSITIVE, equation="ln(1 + e^z)"),
+        Activation("softplus", softplus, logistic, logistic_derivative, POSITIVE, equation="ln(1 + e^z)"),
         Activation(
             "mish",
             mish,
@@ -425,14 +422,14 @@ _REGISTRY: Registry[AnyActivation] = Registry(
             kinks=(0.0,),
             equation="z/(1 + |z|)",
         ),
-        Activation("exp", exp, exp, exp, _POSITIVE, equation="e^z"),
+        Activation("exp", exp, exp, exp, POSITIVE, equation="e^z"),
         CoupledActivation(
             "softmax",
             softmax,
             softmax_vjp,
             softmax_vjp,
             softmax_second_vjp,
-            _UNIT,
+            UNIT,
             equation="a_j = e^(z_j)/Σ_o e^(z_o)",
         ),
     ),

@@ -16,7 +16,7 @@ from typing import Any
 from chainrule.maths.activations import tanh_derivative, zeros_like
 from chainrule.maths.arrays import Array, array_namespace, zero
 from chainrule.maths.finite_differences import check_cost
-from chainrule.maths.intervals import REALS, Interval
+from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, REALS, UNIT, Interval
 from chainrule.maths.names import Registry, parameter_in
 
 
@@ -260,7 +260,6 @@ def make_huber(delta: float) -> Cost:
     )
 
 
-_NOT_NEGATIVE = Interval(0, closed_low=True)
 _REGISTRY: Registry[Cost] = Registry(
     "cost",
     kind=Cost,
@@ -285,7 +284,7 @@ _REGISTRY: Registry[Cost] = Registry(
             binary_cross_entropy,
             binary_cross_entropy_derivative,
             binary_cross_entropy_hessian_product,
-            Interval(0, 1),
+            UNIT,
             Interval(0, 1, closed_low=True, closed_high=True),
             "−Σ_j [y_j ln a_j + (1 − y_j) ln(1 − a_j)]",
         ),
@@ -295,7 +294,7 @@ _REGISTRY: Registry[Cost] = Registry(
             cross_entropy_derivative,
             cross_entropy_hessian_product,
             Interval(0, 1, closed_high=True),
-            _NOT_NEGATIVE,
+            NOT_NEGATIVE,
             "−Σ_j y_j ln a_j",
         ),
         Cost(
@@ -303,8 +302,8 @@ _REGISTRY: Registry[Cost] = Registry(
             poisson,
             poisson_derivative,
             cross_entropy_hessian_product,
-            Interval(0),
-            _NOT_NEGATIVE,
+            POSITIVE,
+            NOT_NEGATIVE,
             "Σ_j (a_j − y_j ln a_j)",
         ),
         make_huber(1.0),

@@ -41,3 +41,9 @@ def _number(x: float) -> str:
 
 REALS = Interval()
 """Every finite number."""
+POSITIVE = Interval(0)
+"""Every finite number above 0."""
+NOT_NEGATIVE = Interval(0, closed_low=True)
+"""Every finite number from 0 on."""
+UNIT = Interval(0, 1)
+"""Between 0 and 1, both left out."""

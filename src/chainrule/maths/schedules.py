@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from chainrule.errors import InputError, text
-from chainrule.maths.intervals import Interval
-from chainrule.maths.settings import NOT_NEGATIVE, POSITIVE, real_number, settle
+from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, Interval
+from chainrule.maths.settings import real_number, settle
 
 
 class Schedule(Protocol):

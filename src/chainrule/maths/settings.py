@@ -7,8 +7,6 @@ import numpy as np
 from chainrule.errors import InputError, is_count, text
 from chainrule.maths.intervals import Interval
 
-POSITIVE = Interval(0)
-NOT_NEGATIVE = Interval(0, closed_low=True)
 FRACTION = Interval(0, 1, closed_low=True)
 
 

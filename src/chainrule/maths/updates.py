@@ -12,7 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths.arrays import Array, array_namespace
-from chainrule.maths.settings import FRACTION, NOT_NEGATIVE, POSITIVE, settle
+from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE
+from chainrule.maths.settings import FRACTION, settle
 
 
 class UpdateRule(Protocol):

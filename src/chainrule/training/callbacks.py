@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
-from chainrule.maths.settings import NOT_NEGATIVE, settle
+from chainrule.maths.intervals import NOT_NEGATIVE
+from chainrule.maths.settings import settle
 
 if TYPE_CHECKING:
     from chainrule.training.history import History

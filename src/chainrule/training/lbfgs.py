@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text
+from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.maths.penalties import l2, l2_gradient
-from chainrule.maths.settings import NOT_NEGATIVE, settle
+from chainrule.maths.settings import settle
 from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import Reason
@@ -88,11 +89,9 @@ def run(
         return cost, gradient
 
     latest: dict[bytes, tuple[float, float]] = {}
-    ended = False
     now.epoch = now.step = 1
 
     def after_iteration(intermediate_result: Any) -> None:
-        nonlocal ended
         theta = intermediate_result.x
         cost, now.gradient_norm = latest[theta.tobytes()]
         latest.clear()
@@ -103,7 +102,6 @@ def run(
         except StopIteration as error:
             raise RuntimeError("a callback raised StopIteration") from error
         if monitored is None:
-            ended = True
             raise StopIteration  # SciPy's way to be told to stop
         now.epoch += 1
 
@@ -122,4 +120,4 @@ def run(
         },
     )
     # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
-    return "epochs" if ended or result.status == 1 else "converged"
+    return "epochs" if result.status == 1 else "converged"

@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.engine.inputs import check_finite, check_rows, check_targets, check_weights
 from chainrule.engine.network import Network, random_generator
 from chainrule.errors import DivergenceWarning, InputError, is_count, text
+from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import Adaptive, Schedule, rate_policy
-from chainrule.maths.settings import NOT_NEGATIVE, real_number
+from chainrule.maths.settings import real_number
 from chainrule.maths.updates import UpdateRule, update_rule
 from chainrule.training import lbfgs, minibatch
 from chainrule.training.batches import DataSet
