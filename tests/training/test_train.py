@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -212,6 +213,27 @@ def test_uint8_memory_mapped_and_float32_rows_give_the_same_as_float64(tmp_path)
         cr.train(net, rows, LABELS[:50], epochs=2, batch_size=8, verbose=0)
         results.append(net.parameters.tobytes())
     assert len(set(results)) == 1
+
+
+def test_a_large_input_is_never_copied_whole():
+    rows = np.zeros((40_000, 100), dtype="uint8")  # 4 MB; a copy in float32 would take 16 MB
+    labels = np.arange(40_000) % 3
+    net = cr.Network([100, 4, 3], ["tanh", "softmax"], "cross_entropy")
+    calls = {
+        "train": lambda: cr.train(net, rows, labels, epochs=1, batch_size=1000, validation=0.1, verbose=0),
+        "lbfgs": lambda: cr.train(net, rows, labels, epochs=1, optimizer="lbfgs", verbose=0),
+        "predict": lambda: net.predict(rows),
+        "cost": lambda: net.cost(rows, labels),
+    }
+    for name, call in calls.items():
+        call()  # what is imported late is imported now
+        tracemalloc.start()
+        try:
+            call()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 8e6, f"{name} took {peak / 1e6:.1f} MB beyond the data"
 
 
 def test_class_indices_and_one_hot_rows_train_alike():
