@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -336,25 +337,19 @@ def test_a_singleton_class_that_lands_in_the_test_part_is_no_reason_to_fail(run)
         assert run("train", "one.npz", "--epochs", 1, "--seed", seed, "--json")[0] == 0
 
 
-def test_figures_that_are_not_finite_are_said_to_be(run):
-    rng = np.random.default_rng(0)
-    X = 40 * rng.standard_normal((200, 1))
-    np.savez("sure.npz", X=X, Y=(X[:, 0] + 10 * rng.standard_normal(200) > 0).astype(int))
-    with_infinite_cost = [
-        "--output",
-        "logistic",
-        "--cost",
-        "cross_entropy",
-        "--hidden",
-        "",
-        "--no-scale",
-        "--dtype",
-        "float32",
-    ]
-    code, out, _ = run("train", "sure.npz", *with_infinite_cost, "--learning-rate", "1.0", "--epochs", "20")
-    assert code == 0
-    code, out, _ = run("info", "model.chainrule")
-    assert code == 0
+def test_figures_that_are_not_finite_are_said_to_be_and_saved_as_null(run, monkeypatch):
+    figures = {"accuracy": 0.5, "cost": math.inf}
+    monkeypatch.setattr("chainrule.data.pipeline.Pipeline.evaluate", lambda self, data: figures)
+    for arguments in (
+        ("train", "iris", "--epochs", 1),
+        ("info", "model.chainrule"),
+        ("evaluate", "model.chainrule", "iris"),
+    ):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "  accuracy           0.5000\n  cost, as trained   not finite\n" in out
+    code, out, _ = run("info", "model.chainrule", "--json")
+    assert json.loads(out)["training"]["test"] == {"accuracy": 0.5, "cost": None}
 
 
 def test_control_characters_of_a_stranger_s_file_do_not_reach_the_terminal(run):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule import Network
+from chainrule import Cost, Interval, Network
 from chainrule.errors import InputError
 
 
@@ -110,6 +110,18 @@ def test_copies_and_pickles_are_independent_and_equal(clone):
     twin.b[2][...] = 1
     assert twin.parameters[:15].any() == np.False_  # views of the twin's own θ
     assert net.W[1].all()
+
+
+def test_class_indices_are_refused_where_the_cost_takes_no_0():
+    ratio = Cost("log_ratio", lambda a, y: (np.log(a / y) ** 2).sum(axis=1), lambda a, y: 2 * np.log(a / y) / a,
+                 domain=Interval(0), targets=Interval(0))  # fmt: skip
+    net = Network([3, 2], "exp", ratio)
+    with pytest.raises(InputError) as error:
+        net.cost(np.zeros((4, 3)), [0, 1, 0, 1])
+    assert str(error.value) == (
+        "Y: expected targets in (0, ∞), as log_ratio needs, got class indices, which become 0 and 1. Give numbers of shape "
+        "(4, 2) instead."
+    )
 
 
 def test_same_seed_same_network_other_seed_other_network():

@@ -114,7 +114,9 @@ def test_a_stop_iteration_of_a_callback_is_an_error_under_lbfgs_too():
 
 def test_a_gradient_whose_square_overflows_is_a_divergence_and_not_a_frozen_parameter():
     net = cr.Network([1, 1], "identity", "half_squared_error", bias=False)
-    with pytest.warns(DivergenceWarning, match="the sum over the examples"):
+    with pytest.warns(
+        DivergenceWarning, match=r"the gradient, with the penalty, in W of layer 1 \(E7, E29\) reaches 1e\+20\."
+    ):
         cr.train(net, [[1e10]], [1e10], epochs=1, verbose=0)  # ∂C/∂W = 1e20, whose square float32 can't hold
 
 
@@ -128,7 +130,7 @@ def test_divergence_on_the_validation_set_names_layer_and_equation():
 
 def test_a_penalty_that_overflows_is_named():
     with pytest.warns(
-        DivergenceWarning, match=r"the sum over the examples, with the penalty \(E4, E10, E29\), is too large"
+        DivergenceWarning, match=r"the gradient, with the penalty, in W of layer [12] \(E7, E29\) reaches (inf|\d)"
     ):
         cr.train(regressor(dtype="float32"), X, Y, penalty=1e39, verbose=0)
 

@@ -133,6 +133,10 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
             raise InputError(
                 text(f"{name}[{at}]", expected=f"a class index 0 to {n_out - 1}", got=str(array[at]), hint=hint)
             )
+        if not (plan.cost.targets.contains(0) and plan.cost.targets.contains(1)):
+            expected = f"targets in {plan.cost.targets}, as {plan.cost.name} needs"
+            hint = f"Give numbers of shape ({m}, {n_out}) instead."
+            raise InputError(text(name, expected=expected, got="class indices, which become 0 and 1", hint=hint))
         return Targets(array.astype(np.intp, copy=False), n_out, plan.dtype)
     if array.ndim == 1:
         array = array[:, np.newaxis]

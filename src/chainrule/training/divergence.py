@@ -27,7 +27,9 @@ def norm(vector: NDArray[Any]) -> float:
         return largest * float(np.linalg.norm(vector / largest)) if np.isfinite(largest) else largest
 
 
-def culprit(net: Network, parameters: NDArray[Any], batches: Iterable[Batch] = ()) -> str:
+def culprit(
+    net: Network, parameters: NDArray[Any], batches: Iterable[Batch] = (), gradient: NDArray[Any] | None = None
+) -> str:
     """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and batches."""
     with np.errstate(all="ignore"):
         for what, values in chain(
@@ -36,7 +38,12 @@ def culprit(net: Network, parameters: NDArray[Any], batches: Iterable[Batch] = (
             finite = np.isfinite(values)
             if not finite.all():
                 return f"{what} holds {values[~finite][0]}"
-    return "the sum over the examples, with the penalty (E4, E10, E29), is too large"
+    if gradient is None:
+        return "the step is too large"
+    # each number of the passes is finite, so the sum over examples or the penalty is not, or its square would not be
+    largest = {layer: float(np.abs(dW).max()) for layer, dW in net.plan.split(gradient)[0].items()}
+    layer = max(largest, key=lambda at: largest[at])
+    return f"the gradient, with the penalty, in W of layer {layer} (E7, E29) reaches {largest[layer]:g}"
 
 
 def _parameters(net: Network, parameters: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -84,7 +84,7 @@ def run(
             cost += float(l2(parameters, plan.is_weight, penalty))
             gradient = gradient + l2_gradient(parameters, plan.is_weight, penalty)
         if not (math.isfinite(cost) and np.isfinite(gradient).all()):
-            raise DivergenceError(culprit(net, parameters, data.blocks()))
+            raise DivergenceError(culprit(net, parameters, data.blocks(), gradient))
         latest[theta.tobytes()] = cost, float(np.linalg.norm(gradient))
         return cost, gradient
 

@@ -77,7 +77,7 @@ def run(
                 flat = flat + l2_gradient(now.parameters, plan.is_weight, strength)
             size = norm(flat)
             if not (math.isfinite(cost) and size < largest):
-                raise DivergenceError(culprit(net, now.parameters, [batch]))
+                raise DivergenceError(culprit(net, now.parameters, [batch], flat))
             state, now.parameters = rule.update(state, now.parameters, flat, now.learning_rate)  # (E16)
             costs.append(float(cost))
             shares.append(mass)
