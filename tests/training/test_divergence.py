@@ -113,7 +113,7 @@ def test_a_stop_iteration_of_a_callback_is_an_error_under_lbfgs_too():
 
 
 def test_a_gradient_whose_square_overflows_is_a_divergence_and_not_a_frozen_parameter():
-    net = cr.Network([1, 1], "identity", "half_squared_error", bias=False)
+    net = cr.Network([1, 1], "identity", "half_squared_error", bias=False, initializer="zeros")
     with pytest.warns(
         DivergenceWarning, match=r"the gradient, with the penalty, in W of layer 1 \(E7, E29\) reaches 1e\+20\."
     ):
