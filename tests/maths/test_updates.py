@@ -45,6 +45,12 @@ def test_E17_momentum():
     np.testing.assert_allclose(_run(Momentum(0.8)), _by_hand(step), rtol=1e-14)
 
 
+def test_E17_a_momentum_of_1_keeps_every_step_s_velocity():
+    velocity = [-0.1 * sum(g[j] for g in GRADIENTS[: t + 1]) for j in range(3) for t in range(3)]
+    expected = [THETA[j] + sum(velocity[3 * j : 3 * j + 3]) for j in range(3)]
+    np.testing.assert_allclose(_run(Momentum(1.0)), expected, rtol=1e-14)
+
+
 def test_E18_nesterov():
     def step(theta, g, t, memory, is_weight):
         memory["v"] = 0.8 * memory.get("v", 0.0) - 0.1 * g
@@ -72,6 +78,17 @@ def test_E20_adam_with_both_corrections():
     rule = Adam(beta1=0.8, beta2=0.95, epsilon=1e-3)
     expected = _by_hand(lambda theta, g, t, memory, is_weight: _adam(theta, g, t, memory))
     np.testing.assert_allclose(_run(rule), expected, rtol=1e-13)
+
+
+def test_E20_epsilon_hat_is_added_before_the_correction():
+    def step(theta, g, t, memory, is_weight):
+        memory["m"] = 0.8 * memory.get("m", 0.0) + 0.2 * g
+        memory["v"] = 0.95 * memory.get("v", 0.0) + 0.05 * g * g
+        rate = 0.1 * (1 - 0.95**t) ** 0.5 / (1 - 0.8**t)
+        return theta - rate * memory["m"] / (memory["v"] ** 0.5 + 1e-3)
+
+    rule = Adam(beta1=0.8, beta2=0.95, epsilon=1e-3, epsilon_hat=True)
+    np.testing.assert_allclose(_run(rule), _by_hand(step), rtol=1e-13)
 
 
 def test_E20_first_step_of_adam_is_the_rate_whatever_the_gradient():
@@ -133,9 +150,10 @@ def test_E29_penalty_and_its_gradient_are_free_of_biases():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Momentum(1.0), "Momentum: momentum: expected a number in [0, 1), got 1.0. Choose"),
-        (lambda: Nesterov(-0.1), "Nesterov: momentum: expected a number in [0, 1), got -0.1. Choose"),
+        (lambda: Momentum(1.5), "Momentum: momentum: expected a number in [0, 1], got 1.5. Choose"),
+        (lambda: Nesterov(-0.1), "Nesterov: momentum: expected a number in [0, 1], got -0.1. Choose"),
         (lambda: RMSProp(decay=2), "RMSProp: decay: expected a number in [0, 1), got 2. Choose"),
+        (lambda: Adam(epsilon_hat=1e-8), "Adam: epsilon_hat: expected True or False, got 1e-08. False is"),
         (lambda: Adam(beta1=1), "Adam: beta1: expected a number in [0, 1), got 1. Choose"),
         (lambda: Adam(epsilon=0), "Adam: epsilon: expected a number in (0, ∞), got 0. Choose a number in that range."),
         (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay: expected a number in [0, ∞), got -1."),

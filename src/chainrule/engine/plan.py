@@ -98,6 +98,10 @@ class Plan:
     reduction: Reduction
     dtype: str
 
+    def __reduce__(self) -> Any:
+        # without what is computed from the fields and kept, such as `is_weight`, which is as long as θ
+        return Plan, (self.sizes, self.activations, self.cost, self.bias, self.reduction, self.dtype)
+
     @property
     def L(self) -> int:
         """Number of layers that have weights."""

@@ -112,7 +112,7 @@ class InverseScaling:
     power: float = 0.5
 
     def __post_init__(self) -> None:
-        settle(self, initial=POSITIVE, power=POSITIVE)
+        settle(self, initial=POSITIVE, power=NOT_NEGATIVE)
 
     def rate(self, t: float) -> float:
         """Give η after t epochs."""

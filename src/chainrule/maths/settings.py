@@ -8,6 +8,7 @@ from chainrule.errors import InputError, is_count, text
 from chainrule.maths.intervals import Interval
 
 FRACTION = Interval(0, 1, closed_low=True)
+FRACTION_OR_ALL = Interval(0, 1, closed_low=True, closed_high=True)
 
 
 def real_number(value: object) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths.arrays import Array, array_namespace
 from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE
-from chainrule.maths.settings import FRACTION, settle
+from chainrule.maths.settings import FRACTION, FRACTION_OR_ALL, settle
 
 
 class UpdateRule(Protocol):
@@ -89,12 +89,12 @@ class SGD:
 
 @dataclass(frozen=True)
 class Momentum:
-    """Momentum (E17): v ← μv − η ∇C, θ ← θ + v (Polyak 1964), with 0 ≤ μ < 1.
+    """Momentum (E17): v ← μv − η ∇C, θ ← θ + v (Polyak 1964), with 0 ≤ μ ≤ 1.
 
     Parameters
     ----------
     momentum : float
-        μ, 0 ≤ μ < 1.
+        μ, 0 ≤ μ ≤ 1; at 1 no velocity is ever lost.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class Momentum:
     name: ClassVar[str] = "momentum"
 
     def __post_init__(self) -> None:
-        settle(self, momentum=FRACTION)
+        settle(self, momentum=FRACTION_OR_ALL)
 
     def initial(self, parameters: Array, decayed: Array) -> Velocity:
         """v = 0."""
@@ -123,12 +123,12 @@ class Momentum:
 
 @dataclass(frozen=True)
 class Nesterov:
-    """Nesterov's momentum (E18): v ← μv − η ∇C, θ ← θ + μv − η ∇C (Sutskever et al. 2013), with 0 ≤ μ < 1.
+    """Nesterov's momentum (E18): v ← μv − η ∇C, θ ← θ + μv − η ∇C (Sutskever et al. 2013), with 0 ≤ μ ≤ 1.
 
     Parameters
     ----------
     momentum : float
-        μ, 0 ≤ μ < 1.
+        μ, 0 ≤ μ ≤ 1; at 1 no velocity is ever lost.
 
     Examples
     --------
@@ -143,7 +143,7 @@ class Nesterov:
     name: ClassVar[str] = "nesterov"
 
     def __post_init__(self) -> None:
-        settle(self, momentum=FRACTION)
+        settle(self, momentum=FRACTION_OR_ALL)
 
     def initial(self, parameters: Array, decayed: Array) -> Velocity:
         """v = 0."""
@@ -195,7 +195,14 @@ class RMSProp:
 
 
 def _adam_step(
-    state: Moments, parameters: Array, gradient: Array, rate: float, beta1: float, beta2: float, epsilon: float
+    state: Moments,
+    parameters: Array,
+    gradient: Array,
+    rate: float,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    epsilon_hat: bool = False,
 ) -> tuple[Moments, Array]:
     """Adam's step (E20), also AdamW's after its decay."""
     step = state.step + 1
@@ -204,7 +211,7 @@ def _adam_step(
     # m̂/(√v̂ + ε) with both corrections taken out of the vectors: the same numbers in two passes less
     root = (1 - beta2**step) ** 0.5
     rate_now = rate * root / (1 - beta1**step)
-    denominator = array_namespace(second).sqrt(second) + root * epsilon
+    denominator = array_namespace(second).sqrt(second) + (epsilon if epsilon_hat else root * epsilon)
     return Moments(step, first, second), parameters - rate_now * first / denominator
 
 
@@ -220,6 +227,9 @@ class Adam:
         β₁ and β₂, 0 ≤ β < 1.
     epsilon : float
         ε > 0.
+    epsilon_hat : bool
+        Whether ε is the ε̂ of the paper's section 2, added before v is corrected: θ ← θ − η m̂/(√v̂ + ε̂/√(1 − β₂ᵗ)).
+        It weighs more in the first steps. scikit-learn has this form.
 
     Examples
     --------
@@ -233,10 +243,14 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = False
     name: ClassVar[str] = "adam"
 
     def __post_init__(self) -> None:
         settle(self, beta1=FRACTION, beta2=FRACTION, epsilon=POSITIVE)
+        if not isinstance(self.epsilon_hat, bool):
+            hint = "False is algorithm 1 of the paper."
+            raise InputError(text("Adam: epsilon_hat", expected="True or False", got=repr(self.epsilon_hat), hint=hint))
 
     def initial(self, parameters: Array, decayed: Array) -> Moments:
         """t = 0, m = v = 0."""
@@ -244,7 +258,7 @@ class Adam:
 
     def update(self, state: Moments, parameters: Array, gradient: Array, rate: float) -> tuple[Moments, Array]:
         """Take one step."""
-        return _adam_step(state, parameters, gradient, rate, self.beta1, self.beta2, self.epsilon)
+        return _adam_step(state, parameters, gradient, rate, self.beta1, self.beta2, self.epsilon, self.epsilon_hat)
 
 
 @dataclass(frozen=True)
@@ -298,7 +312,7 @@ def update_rule(spec: str | UpdateRule, *, also: tuple[str, ...] = ()) -> Update
     `also` are names that the caller knows besides, for the message. Raises InputError for an unknown name.
 
     >>> update_rule("adam")
-    Adam(beta1=0.9, beta2=0.999, epsilon=1e-08)
+    Adam(beta1=0.9, beta2=0.999, epsilon=1e-08, epsilon_hat=False)
     """
     if isinstance(spec, str):
         if spec not in RULES:

@@ -17,7 +17,10 @@ Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
 
 @dataclass(frozen=True)
 class DataSet:
-    """Checked examples: rows of X, never copied whole, their targets and weights; `rows` picks some of them, (m,)."""
+    """Checked examples: rows of X, never copied whole, their targets and weights; `rows` picks some of them, (m,).
+
+    X may be a SciPy sparse matrix in CSR form; its batches stay sparse.
+    """
 
     X: NDArray[Any]
     targets: Targets
@@ -30,15 +33,18 @@ class DataSet:
     def take(self, which: slice | NDArray[np.intp]) -> Batch:
         """Gather some of the examples in the network's dtype."""
         rows = self.rows[which]
-        X = np.ascontiguousarray(self.X[rows], dtype=self.targets.dtype)
+        X = self.X[rows]
+        if isinstance(X, np.ndarray):
+            X = np.ascontiguousarray(X, dtype=self.targets.dtype)
+        else:
+            X = X.astype(self.targets.dtype, copy=False)
         return X, self.targets.rows(rows), None if self.weights is None else self.weights[rows]
 
-    def batches(self, size: int, rng: np.random.Generator | None) -> Iterator[Batch]:
-        """Every example once, `size` at a time, shuffled by `rng`, in order without one; the last batch may be shorter.
+    def batches(self, size: int, order: NDArray[np.intp]) -> Iterator[Batch]:
+        """Every example once, in the given order, `size` at a time; the last batch may be shorter.
 
         A batch whose weights are all 0 says nothing, and is left out.
         """
-        order = np.arange(len(self)) if rng is None else rng.permutation(len(self))
         for start in range(0, len(self), size):
             batch = self.take(order[start : start + size])
             if batch[2] is None or batch[2].any():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import Reason
 from chainrule.training.minibatch import Progressed
+
+if TYPE_CHECKING:
+    from scipy.optimize import OptimizeResult
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,22 @@ def run(
 
     Raises DivergenceError when a cost or gradient is not finite, Interrupted after Ctrl-C.
     """
+    result = minimise(net, data, rule, penalty, epochs, 20 * epochs + 20, now, end_epoch)
+    # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
+    return "epochs" if result.status == 1 else "converged"
+
+
+def minimise(
+    net: Network,
+    data: DataSet,
+    rule: LBFGS,
+    penalty: float,
+    epochs: int,
+    evaluations: int,
+    now: Progressed,
+    end_epoch: Callable[[], float | None],
+) -> OptimizeResult:
+    """`run`, with a limit on evaluations of C and ∇C beside that on iterations; gives what SciPy says of the end."""
     from scipy.optimize import minimize  # imported late: only L-BFGS needs it
 
     plan = net.plan
@@ -105,7 +124,7 @@ def run(
             raise StopIteration  # SciPy's way to be told to stop
         now.epoch += 1
 
-    result = minimize(
+    return minimize(
         objective,
         now.parameters.astype(np.float64),
         jac=True,
@@ -113,11 +132,9 @@ def run(
         callback=after_iteration,
         options={
             "maxiter": epochs,
-            "maxfun": 20 * epochs + 20,
+            "maxfun": evaluations,
             "maxcor": rule.memory,
             "gtol": rule.gradient_tolerance,
             "ftol": rule.cost_tolerance,
         },
     )
-    # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
-    return "epochs" if result.status == 1 else "converged"

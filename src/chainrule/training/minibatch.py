@@ -60,7 +60,8 @@ def run(
     for epoch in range(epochs):
         now.epoch, now.step = epoch + 1, 0
         costs, shares, norms = [], [], []
-        for batch in data.batches(batch_size, rng):
+        order = np.arange(len(data)) if rng is None else rng.permutation(len(data))
+        for batch in data.batches(batch_size, order):
             now.interrupt.check()
             now.learning_rate = rates.rate(rate_state, epoch + now.step / n_steps)
             now.step += 1
