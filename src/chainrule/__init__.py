@@ -1,5 +1,7 @@
 """chainrule: dense feed-forward networks by explicit backpropagation, every derivative open to inspection."""
 
+from typing import TYPE_CHECKING, Any
+
 from chainrule import derivatives
 from chainrule.data.pipeline import load_pipeline
 from chainrule.engine.network import Network
@@ -23,6 +25,9 @@ from chainrule.training.history import History
 from chainrule.training.lbfgs import LBFGS
 from chainrule.training.train import train
 
+if TYPE_CHECKING:
+    from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -41,6 +46,8 @@ __all__ = [
     "History",
     "InputError",
     "Interval",
+    "MLPClassifier",
+    "MLPRegressor",
     "ModelFileError",
     "Momentum",
     "Nesterov",
@@ -48,6 +55,7 @@ __all__ = [
     "PairError",
     "RMSProp",
     "derivatives",
+    "from_sklearn",
     "load",
     "load_pipeline",
     "register_activation",
@@ -56,3 +64,12 @@ __all__ = [
     "schedules",
     "train",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # the estimators inherit from scikit-learn, whose import takes longer than all of chainrule
+    if name in ("MLPClassifier", "MLPRegressor", "from_sklearn"):
+        from chainrule import estimators
+
+        return getattr(estimators, name)
+    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

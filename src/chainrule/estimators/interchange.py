@@ -1,0 +1,160 @@
+"""From a fitted estimator of scikit-learn to one of chainrule, and back, with what training needs to go on."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from numpy.typing import NDArray
+from sklearn import neural_network as theirs
+from sklearn.utils.validation import check_is_fitted
+
+from chainrule.engine.plan import Plan
+from chainrule.errors import InputError, text
+from chainrule.estimators.classifier import MLPClassifier
+from chainrule.estimators.regressor import MLPRegressor
+from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Optimizer, make_optimizer
+from chainrule.maths.updates import Moments, Velocity
+
+_PAIRS: tuple[tuple[type[Any], type[Any]], ...] = (
+    (theirs.MLPClassifier, MLPClassifier),
+    (theirs.MLPRegressor, MLPRegressor),
+)
+_ATTRIBUTES = (
+    "n_features_in_", "feature_names_in_", "n_outputs_", "n_layers_", "n_iter_", "t_", "out_activation_", "classes_",
+    "loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_", "coefs_", "intercepts_",
+    "_label_binarizer", "_random_state", "_no_improvement_count",
+)  # fmt: skip
+_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+
+
+def from_sklearn(fitted: Any) -> Any:
+    """Make chainrule's estimator of a fitted MLPClassifier or MLPRegressor of scikit-learn.
+
+    Parameters, coefficients, curves and the state of the solver are copied: predictions are the same, and
+    `partial_fit` goes on where the other would have.
+
+    Parameters
+    ----------
+    fitted : sklearn.neural_network.MLPClassifier or MLPRegressor
+
+    Returns
+    -------
+    chainrule.MLPClassifier or chainrule.MLPRegressor
+
+    Raises
+    ------
+    InputError
+        For another object.
+    sklearn.exceptions.NotFittedError
+        For one that isn't fitted.
+
+    Examples
+    --------
+    >>> import sklearn.neural_network, chainrule as cr
+    >>> from sklearn.datasets import load_diabetes
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> theirs = sklearn.neural_network.MLPRegressor(8, solver="lbfgs", max_iter=20, tol=1e9).fit(X, y)
+    >>> ours = cr.from_sklearn(theirs)
+    >>> abs(ours.predict(X) - theirs.predict(X)).max() < 1e-9, ours.input_gradient(X).shape
+    (True, (442, 10))
+    """
+    kinds = next((pair for pair in _PAIRS if isinstance(fitted, pair[0])), None)
+    if kinds is None:
+        hint = "Of a pipeline give the last step: pipeline[-1]."
+        expected = "an MLPClassifier or MLPRegressor of scikit-learn"
+        raise InputError(text("fitted", expected=expected, got=type(fitted).__name__, hint=hint))
+    check_is_fitted(fitted)
+    ours = kinds[1](**{name: copy.deepcopy(value) for name, value in fitted.get_params(deep=False).items()})
+    _copy_attributes(fitted, ours)
+    ours.validation_loss_curve_, ours.best_iter_ = None, None
+    for name in ("loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "_no_improvement_count"):
+        if not hasattr(ours, name):  # scikit-learn has none under lbfgs
+            setattr(ours, name, {"loss_curve_": [], "_no_improvement_count": 0}.get(name))
+    ours._optimizer = None
+    net = ours._linked()
+    state = getattr(fitted, "_optimizer", None)
+    if state is not None and ours.solver in STOCHASTIC_SOLVERS:
+        ours._optimizer = make_optimizer(ours, net.parameters, net.plan.is_weight)
+        if ours.solver == "adam":
+            ours._optimizer.state = Moments(state.t, _joined(net.plan, state.ms), _joined(net.plan, state.vs))
+        else:
+            ours._optimizer.state = Velocity(_joined(net.plan, state.velocities))
+            ours._optimizer.learning_rate = float(state.learning_rate)
+    return ours
+
+
+def to_sklearn(ours: Any) -> Any:
+    """Make scikit-learn's estimator of a fitted one of chainrule; `to_sklearn` of the estimators."""
+    check_is_fitted(ours)
+    net = ours._linked()
+    kind = next(theirs for theirs, pair in _PAIRS if isinstance(ours, pair))
+    fitted = kind(**{name: copy.deepcopy(getattr(ours, name)) for name in kind().get_params()})
+    fitted.activation = _one_activation(ours)
+    if ours.loss not in ("log_loss", "squared_error", "poisson") or (
+        ours.loss == "squared_error" and isinstance(ours, MLPClassifier)
+    ):
+        _refuse("loss", "log_loss" if isinstance(ours, MLPClassifier) else "squared_error or poisson", ours.loss)
+    default = ours._default_output()
+    if ours.out_activation_ != default:
+        _refuse("output activation", default, ours.out_activation_)
+    _copy_attributes(ours, fitted)
+    if ours.solver in STOCHASTIC_SOLVERS and ours._optimizer is not None:
+        fitted._optimizer = _their_optimizer(fitted, ours._optimizer, net.plan)
+    return fitted
+
+
+def _copy_attributes(source: Any, target: Any) -> None:
+    for name in _ATTRIBUTES:
+        if hasattr(source, name):
+            setattr(target, name, copy.deepcopy(getattr(source, name)))
+
+
+def _one_activation(ours: Any) -> str:
+    hidden = {g.name for g in ours.network_.plan.activations[:-1]} or {ours.activation}
+    if len(hidden) > 1 or not hidden <= {*_ACTIVATIONS}:
+        got = ", ".join(g.name for g in ours.network_.plan.activations[:-1])
+        _refuse("activation", f"one of {', '.join(_ACTIVATIONS)} for all hidden layers", got)
+    return str(hidden.pop())
+
+
+def _refuse(what: str, expected: str, got: Any) -> None:
+    hint = "scikit-learn has nothing that computes the same; keep this estimator, or save network_ with cr.save."
+    raise InputError(text(f"to_sklearn: {what}", expected=expected, got=str(got), hint=hint))
+
+
+def _joined(plan: Plan, arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Lay scikit-learn's list of arrays, all weights and then all biases, out as θ is."""
+    weights, biases = arrays[: plan.L], arrays[plan.L :]
+    flat: NDArray[Any] = plan.join(
+        dict(zip(plan.layers, weights, strict=True)), dict(zip(plan.layers, biases, strict=True))
+    )
+    return flat
+
+
+def _separated(plan: Plan, flat: NDArray[Any]) -> list[NDArray[Any]]:
+    weights, biases = plan.split(flat)
+    return [array.copy() for array in (*weights.values(), *biases.values())]
+
+
+def _their_optimizer(fitted: Any, optimizer: Optimizer, plan: Plan) -> Any:
+    from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
+
+    parameters = fitted.coefs_ + fitted.intercepts_
+    if fitted.solver == "adam":
+        adam = AdamOptimizer(parameters, fitted.learning_rate_init, fitted.beta_1, fitted.beta_2, fitted.epsilon)
+        adam.t = optimizer.state.step
+        adam.ms = _separated(plan, optimizer.state.first)
+        adam.vs = _separated(plan, optimizer.state.second)
+        return adam
+    sgd = SGDOptimizer(
+        parameters,
+        fitted.learning_rate_init,
+        fitted.learning_rate,
+        fitted.momentum,
+        fitted.nesterovs_momentum,
+        fitted.power_t,
+    )
+    sgd.velocities = _separated(plan, optimizer.state.velocity)
+    sgd.learning_rate = optimizer.learning_rate
+    return sgd

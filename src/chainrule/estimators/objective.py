@@ -1,0 +1,56 @@
+"""scikit-learn's objective, where its formulas are not those of (E4) and (E29).
+
+One step lowers Σ w_i C_i/Σ w_i + α/(2 Σ w_i) Σ W², both sums over the examples **of the batch**: the penalty is divided
+by the batch's weight, and each batch is averaged by itself. `cr.train` follows the equations instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.network import Network
+from chainrule.maths.penalties import l2, l2_gradient
+from chainrule.training.batches import Batch, DataSet
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What one step lowers, for `net` with the α of scikit-learn, and how the loss is shown.
+
+    `share` multiplies C: scikit-learn shows half the *mean* squared error over outputs, and descends the sum.
+    `deviance` adds Σ_j (y_j ln y_j − y_j), so that poisson is half the Poisson deviance, 0 at its best.
+    """
+
+    net: Network
+    alpha: float
+    share: float = 1.0
+    deviance: bool = False
+
+    def value_and_gradient(self, parameters: NDArray[Any], batch: Batch) -> tuple[float, NDArray[Any]]:
+        """Give the loss of a batch as scikit-learn shows it, and the gradient, (|θ|,), that it descends."""
+        plan = self.net.plan
+        X, Y, weights = batch
+        cost, gradient = self.net.engine.value_and_gradient(plan, parameters, X, Y, weights)
+        strength = self.penalty(float(len(Y) if weights is None else weights.sum()))
+        loss = self.shown(float(cost), Y, weights) + float(l2(parameters, plan.is_weight, strength))
+        return loss, gradient.flat + l2_gradient(parameters, plan.is_weight, strength)
+
+    def penalty(self, mass: float) -> float:
+        """Give the λ of (E29) for examples of this total weight."""
+        return self.alpha / mass
+
+    def shown(self, cost: float, Y: NDArray[Any], weights: NDArray[Any] | None) -> float:
+        """Give C of some examples as scikit-learn shows it, without the penalty; Y is (m, n_L)."""
+        from scipy.special import xlogy
+
+        constant = float(np.average((xlogy(Y, Y) - Y).sum(axis=1), weights=weights)) if self.deviance else 0.0
+        return self.share * cost + constant
+
+    def shown_of(self, cost: float, data: DataSet) -> float:
+        """`shown` for a whole set; its targets are looked at only where they count."""
+        weights = None if data.weights is None else data.weights[data.rows]
+        return self.shown(cost, data.targets.rows(data.rows if self.deviance else data.rows[:0]), weights)

@@ -1,0 +1,267 @@
+"""scikit-learn's two loops: mini-batches by SGD or Adam, and L-BFGS, with its counts, texts and rules for stopping.
+
+Both write what they find to the estimator's attributes after every epoch, under scikit-learn's names.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import shuffle
+
+from chainrule.estimators.objective import Objective
+from chainrule.maths.penalties import l2
+from chainrule.maths.schedules import InverseScaling
+from chainrule.maths.updates import Adam, Momentum, Nesterov, UpdateRule
+from chainrule.training.batches import DataSet
+from chainrule.training.divergence import DivergenceError, culprit
+from chainrule.training.lbfgs import LBFGS, minimise
+from chainrule.training.minibatch import Progressed
+
+if TYPE_CHECKING:
+    from chainrule.estimators.base import BaseMLP
+
+Measure: TypeAlias = Callable[[NDArray[Any]], tuple[float, float]]
+"""From θ to score and loss on the validation set."""
+
+STOCHASTIC_SOLVERS = ("sgd", "adam")
+SMALLEST_ADAPTIVE_RATE = 1e-6
+_NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+
+@dataclass
+class Optimizer:
+    """What `partial_fit` goes on with: update rule, what it remembers, and the learning rate at hand."""
+
+    rule: UpdateRule
+    state: Any
+    learning_rate: float
+
+
+def make_optimizer(estimator: BaseMLP, parameters: NDArray[Any], is_weight: NDArray[Any]) -> Optimizer:
+    """Make the update rule of `solver` (E17, E18 or E20), its state at the beginning."""
+    rule: UpdateRule
+    if estimator.solver == "adam":
+        rule = Adam(estimator.beta_1, estimator.beta_2, estimator.epsilon, epsilon_hat=True)
+    else:
+        rule = (Nesterov if estimator.nesterovs_momentum else Momentum)(estimator.momentum)
+    return Optimizer(rule, rule.initial(parameters, is_weight), float(estimator.learning_rate_init))
+
+
+class BestEpoch:
+    """Follows the epochs of an estimator: the best one so far, and for how many there has been none better.
+
+    It looks at the score or the loss on the validation set under early stopping, at the training loss without.
+    """
+
+    def __init__(self, estimator: BaseMLP, parameters: NDArray[Any], restores: bool) -> None:
+        self.estimator, self.restores = estimator, restores
+        self.by_score = restores and estimator.monitor == "score"
+        if self.by_score and estimator.best_validation_score_ is None:
+            estimator.best_validation_score_ = -math.inf
+        elif not self.by_score and estimator.best_loss_ is None:
+            estimator.best_loss_ = math.inf
+        # under warm_start the best so far is what the last fit ended with
+        warm = restores and estimator.best_iter_ is not None
+        self.parameters: NDArray[Any] | None = parameters if warm else None
+
+    def after_epoch(self, parameters: NDArray[Any]) -> None:
+        """Take the last epoch's figures into account."""
+        estimator, tol = self.estimator, self.estimator.tol
+        if self.by_score:
+            latest, best = estimator.validation_scores_[-1], estimator.best_validation_score_
+            improved, waits = latest > best, latest < best + tol
+        else:
+            latest = (estimator.validation_loss_curve_ if self.restores else estimator.loss_curve_)[-1]
+            best = estimator.best_loss_
+            improved, waits = latest < best, latest > best - tol
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if waits else 0
+        if improved:
+            if self.by_score:
+                estimator.best_validation_score_ = latest
+            else:
+                estimator.best_loss_ = latest
+            if self.restores:
+                estimator.best_iter_ = len(estimator.loss_curve_)
+                self.parameters = parameters
+
+    def sentence(self) -> str:
+        """Say what has not improved, in scikit-learn's words."""
+        what = "Training loss"
+        if self.restores:
+            what = "Validation score" if self.by_score else "Validation loss"
+        tol, epochs = self.estimator.tol, self.estimator.n_iter_no_change
+        return f"{what} did not improve more than tol={tol:f} for {epochs} consecutive epochs."
+
+
+def run_stochastic(
+    estimator: BaseMLP, objective: Objective, data: DataSet, measure: Measure | None, incremental: bool
+) -> None:
+    """Train by mini-batches; the network's θ is brought up to date at the end, however it comes.
+
+    Raises ValueError, in scikit-learn's words, when numbers stop being finite and nothing better was kept.
+    """
+    net, m = objective.net, len(data)
+    parameters = finite = net.parameters.copy()
+    if not incremental or getattr(estimator, "_optimizer", None) is None:
+        estimator._optimizer = make_optimizer(estimator, parameters, net.plan.is_weight)
+    optimizer = estimator._optimizer
+    best = BestEpoch(estimator, parameters, restores=estimator.early_stopping)
+    size = _batch_size(estimator, m)
+    order = np.arange(m)
+    diverged = ""
+    estimator.n_iter_ = 0
+    try:
+        for _ in range(estimator.max_iter):
+            if estimator.shuffle:
+                order = shuffle(order, random_state=estimator._random_state)
+            accumulated = 0.0
+            for batch in data.batches(size, order):
+                loss, gradient = objective.value_and_gradient(parameters, batch)
+                accumulated += loss * len(batch[1])
+                optimizer.state, parameters = optimizer.rule.update(
+                    optimizer.state, parameters, gradient, optimizer.learning_rate
+                )
+            estimator.n_iter_ += 1
+            estimator.t_ += m
+            finite_now = math.isfinite(accumulated) and bool(np.isfinite(parameters).all())
+            _record(estimator, accumulated / m, measure, parameters if finite_now else None)
+            if estimator.verbose:
+                print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201 (scikit-learn's own)
+                if measure is not None:
+                    print(f"Validation score: {estimator.validation_scores_[-1]:f}")  # noqa: T201
+            if not finite_now:
+                diverged = culprit(net, parameters, data.batches(size, order))
+                break
+            finite = parameters
+            best.after_epoch(parameters)
+            if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
+                # (E26), with t in examples instead of epochs
+                optimizer.learning_rate = InverseScaling(estimator.learning_rate_init, estimator.power_t).rate(
+                    estimator.t_
+                )
+            if estimator._no_improvement_count > estimator.n_iter_no_change:
+                if _stops(estimator, optimizer, best.sentence()):
+                    break
+                estimator._no_improvement_count = 0
+            if incremental:
+                break
+            if estimator.n_iter_ == estimator.max_iter:
+                warnings.warn(
+                    f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the optimization "
+                    "hasn't converged yet.",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+        if np.isfinite(parameters).all():
+            finite = parameters
+    net.parameters[...] = finite if best.parameters is None else best.parameters
+    if diverged:
+        _say_divergence(estimator, diverged, best.parameters is not None)
+
+
+def _record(estimator: BaseMLP, loss: float, measure: Measure | None, parameters: NDArray[Any] | None) -> None:
+    """Note an epoch's figures; those of the validation set are NaN where there are no finite parameters."""
+    estimator.loss_ = loss
+    estimator.loss_curve_.append(loss)
+    if measure is not None:
+        score, validation_loss = (math.nan, math.nan) if parameters is None else measure(parameters)
+        estimator.validation_scores_.append(score)
+        estimator.validation_loss_curve_.append(validation_loss)
+
+
+def _batch_size(estimator: BaseMLP, m: int) -> int:
+    if estimator.batch_size == "auto":
+        return min(200, m)
+    if estimator.batch_size > m:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+        )
+    return min(int(estimator.batch_size), m)
+
+
+def _stops(estimator: BaseMLP, optimizer: Optimizer, message: str) -> bool:
+    """Say whether patience at its end ends training; under an adaptive rate it first divides the rate by 5."""
+    stops, then = True, "Stopping."
+    if estimator.solver == "sgd" and estimator.learning_rate == "adaptive":
+        if optimizer.learning_rate <= SMALLEST_ADAPTIVE_RATE:
+            then = "Learning rate too small. Stopping."
+        else:
+            optimizer.learning_rate /= 5.0
+            stops, then = False, f"Setting learning rate to {optimizer.learning_rate:f}"
+    if estimator.verbose:
+        print(f"{message} {then}")  # noqa: T201
+    return stops
+
+
+def _say_divergence(estimator: BaseMLP, where: str, kept_best: bool) -> None:
+    what = f"Training diverged in epoch {len(estimator.loss_curve_)}: {where}."
+    if kept_best:
+        remedy = "Lower learning_rate_init or scale X."
+        warnings.warn(
+            f"{what} The parameters are those after epoch {estimator.best_iter_}, the best one. {remedy}",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+        return
+    raise ValueError(f"{_NOT_FINITE} {what} Lower learning_rate_init, or scale the columns of X to about 1.")
+
+
+def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: Measure | None) -> None:
+    """Train by L-BFGS (E30) on the whole set; the network's θ is brought up to date at the end, however it comes.
+
+    Raises ValueError, in scikit-learn's words, when the first cost or gradient is not finite.
+    """
+    net = objective.net
+    strength = objective.penalty(data.mass(slice(None)))
+    now = Progressed(net.parameters.copy())
+    rule = LBFGS(gradient_tolerance=estimator.tol, cost_tolerance=1e7 * np.finfo(float).eps)  # SciPy's own default
+    best = BestEpoch(estimator, now.parameters, restores=False)
+
+    def shown(cost: float, parameters: NDArray[Any]) -> float:
+        return objective.shown_of(cost, data) + float(l2(parameters, net.plan.is_weight, strength))
+
+    def end_epoch() -> float:
+        estimator.n_iter_ += 1
+        _record(estimator, shown(now.cost, now.parameters), measure, now.parameters)
+        best.after_epoch(now.parameters)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
+        return float(estimator.loss_)
+
+    estimator.n_iter_ = 0
+    try:
+        result = minimise(net, data, rule, strength, estimator.max_iter, estimator.max_fun, now, end_epoch)
+        if not estimator.n_iter_:
+            estimator.loss_ = shown(data.cost(net, now.parameters), now.parameters)
+        if result.status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status={result.status}):\n"
+                f"{result.message}\n\nIncrease the number of iterations (max_iter) or scale the data as shown in:\n"
+                "    https://scikit-learn.org/stable/modules/preprocessing.html",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+    except DivergenceError as error:
+        if not estimator.n_iter_:
+            raise ValueError(f"{_NOT_FINITE} Training diverged in its first step: {error}.") from None
+        warnings.warn(
+            f"lbfgs stopped after {estimator.n_iter_} iteration(s): its next step led to numbers that are not finite: "
+            f"{error}. The parameters are those before that step. Scale the columns of X to about 1.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=4)
+    net.parameters[...] = now.parameters

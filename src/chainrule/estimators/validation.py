@@ -1,0 +1,91 @@
+"""Rows and targets as scikit-learn's users give them, and the validation set that training is measured on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight
+
+from chainrule.engine.inputs import check_targets
+from chainrule.errors import InputError, text
+from chainrule.estimators.objective import Objective
+from chainrule.estimators.solvers import Measure
+from chainrule.training.batches import DataSet
+
+if TYPE_CHECKING:
+    from chainrule.estimators.base import BaseMLP
+
+
+def accepted_dtypes(X: Any) -> Any:
+    """Say which dtypes X may keep: float32 and float64, and whole numbers, which are cast batch by batch."""
+    if getattr(getattr(X, "dtype", None), "kind", "") in "uib" and hasattr(X, "shape"):
+        return "numeric"
+    return (np.float64, np.float32)
+
+
+def as_columns(y: NDArray[Any]) -> NDArray[Any]:
+    """See (m,) as (m, 1)."""
+    return y.reshape(-1, 1) if y.ndim == 1 else y
+
+
+def dense(X: Any) -> NDArray[Any]:
+    """Give rows that may be sparse as an array."""
+    array: NDArray[Any] = X if isinstance(X, np.ndarray) else X.toarray()
+    return array
+
+
+def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
+    """Set the validation fraction aside, each class alike, with the random numbers that scikit-learn takes."""
+    one_class_column = is_classifier(estimator) and estimator.n_outputs_ == 1
+    training, held_out = train_test_split(
+        data.rows,
+        random_state=estimator._random_state,
+        test_size=estimator.validation_fraction,
+        stratify=data.targets.values if one_class_column else None,
+    )
+    if len(held_out) < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return replace(data, rows=training), replace(data, rows=held_out)
+
+
+def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any) -> Measure | None:
+    """Read `eval_set`, and give the function that measures parameters on it; None without one. Raises InputError."""
+    if eval_set is None:
+        return None
+    given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+        hint = "Write fit(X, y, eval_set=(X_validation, y_validation))."
+        expected, got = "(X, y) or (X, y, sample_weight)", f"{type(given).__name__}"
+        raise InputError(text("eval_set", expected=expected, got=got, hint=hint))
+    X = estimator._check_rows(given[0])
+    y, Y = estimator._validation_targets(given[1])
+    plan = objective.net.plan
+    weights = None if len(given) == 2 else _check_sample_weight(given[2], X).astype(plan.dtype)
+    targets = check_targets(as_columns(Y), X.shape[0], plan, "y of eval_set", "X of eval_set")
+    return measure_on(estimator, objective, DataSet(X, targets, weights, np.arange(len(y))), y)
+
+
+def measure_on(estimator: BaseMLP, objective: Objective, held_out: DataSet, y: NDArray[Any]) -> Measure:
+    """Give the function from θ to score and loss on a validation set; `y` is what the score compares with."""
+    net = objective.net
+    weights = None if held_out.weights is None else held_out.weights[held_out.rows]
+    if estimator.validation_scores_ is None:
+        estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+
+    def measure(parameters: NDArray[Any]) -> tuple[float, float]:
+        costs, outputs = [], []
+        for X, Y, _ in held_out.blocks():
+            run = net.engine.forward(net.plan, parameters, X)
+            costs.append(net.engine.example_costs(net.plan, run, Y))
+            outputs.append(run.a[net.L])
+        cost = float(net.engine.batch_cost(net.plan, np.concatenate(costs), weights))
+        a = np.concatenate(outputs)
+        score = estimator._score_of(y, estimator._answers(a), weights) if np.isfinite(a).all() else np.nan
+        return float(score), objective.shown_of(cost, held_out)
+
+    return measure
