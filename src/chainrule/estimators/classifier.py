@@ -89,7 +89,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    classes_ : array (n_classes,), or list of them for multilabel targets
+    classes_ : array (n_classes,)
     coefs_ : list of L arrays (n_{ℓ−1}, n_ℓ)
         𝒲^ℓ, layer 1 at index 0: views of θ of `network_`.
     intercepts_ : list of L arrays (n_ℓ,)

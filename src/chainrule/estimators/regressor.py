@@ -51,7 +51,8 @@ out_activation_, network_
 
     Examples
     --------
-    >>>     >>> from chainrule import MLPRegressor
+    >>> import numpy as np
+    >>> from chainrule import MLPRegressor
     >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
     >>> reg = MLPRegressor(hidden_layer_sizes=8, activation="tanh", solver="lbfgs", alpha=0, random_state=0)
     >>> reg = reg.fit(X, np.sin(3 * X[:, 0]))
