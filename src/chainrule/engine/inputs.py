@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
 
-ROWS_AT_ONCE = 4096
-"""How many rows are cast, checked or predicted at a time, so that no large input is ever copied whole."""
+ROWS_AT_ONCE = 512
+"""How many rows are cast, checked, predicted or summed over at a time: no large input is ever copied whole, and the
+activations of usual layers stay in the cache."""
 
 
 def row_blocks(m: int) -> Iterator[slice]:
