@@ -25,9 +25,9 @@ def problem(name):
     if name == "digits":
         X, y = load_digits(return_X_y=True)
         return "classifier", X[:600] / 16, y[:600]
-    if name == "breast_cancer":
+    if name in ("breast_cancer", "benign"):
         X, y = load_breast_cancer(return_X_y=True)
-        return "classifier", scale(X), np.array(["malignant", "benign"])[y]
+        return "classifier", scale(X), np.array(["malignant", "benign"])[y] if name == "breast_cancer" else y
     if name == "multilabel":
         X, y = make_multilabel_classification(200, 12, n_classes=4, random_state=0)
         return "classifier", scale(X), y

@@ -15,7 +15,7 @@ from problems import both, furthest
 
 EPOCHS = 20
 BOUND = 1e-6
-DATA = ["digits", "breast_cancer", "diabetes", "multilabel", "linnerud"]
+DATA = ["digits", "benign", "diabetes", "multilabel", "linnerud"]
 OPTIONS = {
     "adam": {},
     "adam, other betas and epsilon": {"beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3},
@@ -120,7 +120,7 @@ def test_poisson(solver):
     _same_figures(theirs, ours)
 
 
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_sample_weights(data, solver, early_stopping):
@@ -135,7 +135,7 @@ def test_sample_weights(data, solver, early_stopping):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
 def test_warm_start_goes_on_as_scikit_learn_s(data, solver):
     theirs, ours, X, y = both(
         data,
@@ -154,7 +154,7 @@ def test_warm_start_goes_on_as_scikit_learn_s(data, solver):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "diabetes", "multilabel"])
+@pytest.mark.parametrize("data", ["digits", "benign", "diabetes", "multilabel"])
 def test_partial_fit_goes_on_as_scikit_learn_s(data, solver):
     theirs, ours, X, y = both(data, solver=solver, hidden_layer_sizes=9, random_state=2)
     classes = {} if data == "diabetes" else {"classes": np.unique(y) if data != "multilabel" else np.arange(4)}
@@ -165,7 +165,7 @@ def test_partial_fit_goes_on_as_scikit_learn_s(data, solver):
     _same_figures(theirs, ours)
 
 
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
 @pytest.mark.parametrize("make_sparse", [scipy.sparse.csr_matrix, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_sparse_rows(data, make_sparse, solver):
@@ -179,7 +179,7 @@ def test_sparse_rows(data, make_sparse, solver):
     assert ours.input_gradient(make_sparse(X[:3])) == pytest.approx(ours.input_gradient(X[:3]))
 
 
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
 def test_float32_stays_float32(data):
     theirs, ours, X, y = both(data, hidden_layer_sizes=9, max_iter=EPOCHS, random_state=2)
     small = X.astype(np.float32)
@@ -200,7 +200,7 @@ def test_whole_numbers_make_a_float64_network_and_are_cast_batch_by_batch(solver
     np.testing.assert_allclose(ours.predict_proba(pixels), theirs.predict_proba(pixels), atol=1e-6)
 
 
-@pytest.mark.parametrize("data", ["digits", "breast_cancer", "multilabel"])
+@pytest.mark.parametrize("data", ["digits", "benign", "multilabel"])
 def test_probabilities(data):
     theirs, ours, X, y = both(data, hidden_layer_sizes=9, max_iter=EPOCHS, random_state=2)
     _fit(theirs, X, y)

@@ -22,6 +22,9 @@ def _refused(message, call):
         ({"alpha": -1}, "The 'alpha' parameter of MLPClassifier must be a float in the range [0.0, inf). Got -1 instead."),
         ({"solver": "newton"}, "The 'solver' parameter of MLPClassifier must be a str among {"),
         ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0, got [5, 0]."),
+        ({"hidden_layer_sizes": (5.5,)}, "hidden_layer_sizes: expected whole numbers, got [5.5]. For example (100,), or (64, 32)."),
+        ({"class_weight": "balance"}, "The 'class_weight' parameter of MLPClassifier must be an instance of 'dict', an"),
+        ({"initial_parameters": np.full(3403, np.nan)}, "initial_parameters[0]: expected a finite number, got nan."),
         ({"activation": 3}, "The 'activation' parameter of MLPClassifier must be an instance of 'str', an instance of 'chainrule."),
         ({"activation": "reul"}, "activation: unknown activation: expected one of "),
         ({"activation": ["relu"], "hidden_layer_sizes": (4, 3)},
@@ -30,6 +33,9 @@ def _refused(message, call):
         ({"activation": ["relu", "tanh"]},
          "loss: output activation: expected values in [0, 1], got tanh. Give logistic or softmax as the last of the "
          "activations, or leave the last one out."),
+        ({"early_stopping": True, "validation_fraction": 0.0},
+         "validation_fraction: expected a number above 0 under early_stopping, got 0. Or give a validation set of your own: "
+         "fit(X, y, eval_set=(Xv, yv))."),
         ({"loss": "log_los"}, "loss: unknown cost: expected one of "),
         ({"loss": "poisson", "activation": ["relu", "exp"]}, "loss: output activation: expected values in [0, 1], got exp."),
         ({"monitor": "accuracy"}, "The 'monitor' parameter of MLPClassifier must be a str among {"),

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import threading
+import tracemalloc
 import warnings
 
 import joblib
@@ -170,6 +171,16 @@ def test_estimators_are_imported_only_when_they_are_asked_for():
     assert shown.split() == ["False", "True", "True"]
     with pytest.raises(AttributeError, match="module 'chainrule' has no attribute 'MLPClasifier'"):
         cr.MLPClasifier  # noqa: B018
+
+
+def test_whole_numbers_are_never_copied_as_a_whole():
+    X = np.random.default_rng(0).integers(0, 256, (20_000, 100), dtype=np.uint8)
+    tracemalloc.start()
+    reg = MLPRegressor(hidden_layer_sizes=4, solver="adam", max_iter=1, random_state=0, learning_rate_init=1e-5)
+    reg.fit(X, X[:, 0] / 255).predict(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * X.nbytes  # as float64 they would take 8 times X
 
 
 def test_no_warning_in_an_ordinary_fit():

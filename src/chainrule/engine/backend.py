@@ -13,7 +13,11 @@ from chainrule.maths.arrays import Array
 
 
 class Backend(Protocol):
-    """Forward and backward for a plan and a flat θ; X (m, n_0), Y (m, n_L), weights (m,) or None are of θ's dtype."""
+    """Forward and backward for a plan and a flat θ; X (m, n_0), Y (m, n_L), weights (m,) or None are of θ's dtype.
+
+    The X of `forward`, `predict` and `value_and_gradient` may be a SciPy sparse matrix in CSR form, which is multiplied
+    as it is.
+    """
 
     name: str
 

@@ -19,7 +19,7 @@ from chainrule.engine.inputs import check_targets, row_blocks
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan, make_plan
 from chainrule.engine.reference import Run
-from chainrule.errors import InputError, text
+from chainrule.errors import InputError, is_count, text
 from chainrule.estimators.first_weights import draw_parameters, read_parameters
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Measure, run_lbfgs, run_stochastic
@@ -192,6 +192,9 @@ class BaseMLP(BaseEstimator, ABC):
         given = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if np.any(np.array(given) <= 0):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
+        if not all(map(is_count, given)):
+            hint = "For example (100,), or (64, 32)."
+            raise InputError(text("hidden_layer_sizes", expected="whole numbers", got=repr(given), hint=hint))
         return given
 
     def _check_solver(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.engine.inputs import real_array
+from chainrule.engine.inputs import cast, real_array
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
@@ -31,7 +31,10 @@ def draw_parameters(plan: Plan, names: Sequence[str], random_state: np.random.Ra
 
 
 def read_parameters(plan: Plan, given: Any) -> NDArray[Any]:
-    """Lay first weights out as θ, (|θ|,): from a network, from θ itself, or from (coefs, intercepts)."""
+    """Lay first weights out as θ, (|θ|,): from a network, from θ itself, or from (coefs, intercepts).
+
+    Raises InputError for other shapes, and for numbers that are not finite.
+    """
     name, hint = "initial_parameters", "Give (coefs_, intercepts_) of a fitted estimator, a cr.Network, or θ."
     if isinstance(given, Network):
         given = (list(given.W.values()), [given.b.get(layer, 0) for layer in given.plan.layers])
@@ -40,7 +43,7 @@ def read_parameters(plan: Plan, given: Any) -> NDArray[Any]:
         values = real_array(name, given)
         if values.shape != parameters.shape:
             raise InputError(text(name, expected=f"shape {parameters.shape}", got=f"shape {values.shape}", hint=hint))
-        parameters[...] = values
+        parameters[...] = cast(values, plan.dtype, name)
         return parameters
     for views, arrays, symbol in zip(plan.split(parameters), given, ("coefs", "intercepts"), strict=True):
         if len(arrays) != plan.L:
@@ -50,5 +53,5 @@ def read_parameters(plan: Plan, given: Any) -> NDArray[Any]:
             if array.shape not in (view.shape, ()):
                 expected, got = f"shape {view.shape}", f"shape {array.shape}"
                 raise InputError(text(f"{symbol}[{layer - 1}]", expected=expected, got=got, hint=hint))
-            view[...] = array
+            view[...] = cast(array, plan.dtype, f"{symbol}[{layer - 1}]")
     return parameters

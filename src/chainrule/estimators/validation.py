@@ -41,6 +41,10 @@ def dense(X: Any) -> NDArray[Any]:
 
 def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
     """Set the validation fraction aside, each class alike, with the random numbers that scikit-learn takes."""
+    if not estimator.validation_fraction:
+        hint = "Or give a validation set of your own: fit(X, y, eval_set=(Xv, yv))."
+        expected = "a number above 0 under early_stopping"
+        raise InputError(text("validation_fraction", expected=expected, got="0", hint=hint))
     one_class_column = is_classifier(estimator) and estimator.n_outputs_ == 1
     training, held_out = train_test_split(
         data.rows,
