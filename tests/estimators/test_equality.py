@@ -45,6 +45,8 @@ OPTIONS = {
     },
     "sgd, early stopping": {"solver": "sgd", "learning_rate_init": 0.05, "early_stopping": True, "batch_size": 50},
     "stopped by tolerance": {"tol": 0.5, "n_iter_no_change": 3},
+    "ties of the score": {"early_stopping": True, "tol": 0.0, "n_iter_no_change": 2, "learning_rate_init": 0.01},
+    "ties of the loss": {"learning_rate_init": 1e-300, "tol": 0.0, "n_iter_no_change": 2, "shuffle": False},
     "lbfgs": {"solver": "lbfgs"},
     "lbfgs, few evaluations": {"solver": "lbfgs", "max_fun": 7},
 }
@@ -118,6 +120,15 @@ def test_poisson(solver):
     assert ours.out_activation_ == "exp"
     assert furthest(theirs, ours) < BOUND
     _same_figures(theirs, ours)
+
+
+def test_a_batch_larger_than_the_set_is_clipped_with_scikit_learn_s_warning():
+    theirs, ours, X, y = both("diabetes", hidden_layer_sizes=9, max_iter=400, tol=1e-2, random_state=2, batch_size=1000)
+    text = "^Got `batch_size` less than 1 or larger than sample size. It is going to be clipped$"
+    for estimator in (theirs, ours):
+        with pytest.warns(UserWarning, match=text):
+            estimator.fit(X, y)
+    assert furthest(theirs, ours) < BOUND
 
 
 @pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])

@@ -82,8 +82,9 @@ def test_arrays_put_in_the_place_of_coefs_count():
     donor, _, _ = _fitted(random_state=8)
     clf.coefs_, clf.intercepts_ = [W.copy() for W in donor.coefs_], donor.intercepts_
     np.testing.assert_array_equal(clf.predict_proba(X), donor.predict_proba(X))
-    clf.coefs_[1] = np.zeros_like(clf.coefs_[1])
     clf.intercepts_[1] = np.arange(10.0)
+    assert clf.network_.b[2].tolist() == [*range(10)]
+    clf.coefs_[1] = np.zeros_like(clf.coefs_[1])
     assert (clf.predict(X) == 9).all()
     assert not clf.network_.W[2].any()
     assert donor.predict(X).any()
@@ -97,6 +98,7 @@ def test_later_set_params_does_not_change_what_was_fitted():
     before = clf.predict_proba(X)
     clf.set_params(activation="tanh", hidden_layer_sizes=(3, 3))
     np.testing.assert_array_equal(clf.predict_proba(X), before)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(clf)).predict_proba(X), before)
 
 
 def test_seeds_fix_the_bits_and_a_random_state_is_used_up():

@@ -188,7 +188,7 @@ def _batch_size(estimator: BaseMLP, m: int) -> int:
         warnings.warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
         )
-    return min(int(estimator.batch_size), m)
+    return int(estimator.batch_size)
 
 
 def _stops(estimator: BaseMLP, optimizer: Optimizer, message: str) -> bool:
