@@ -37,10 +37,12 @@ PAGES = (
     "how-to/own-activation-and-cost.md",
     "how-to/stop-early-and-restore.md",
     "how-to/see-every-derivative.md",
+    "how-to/move-from-scikit-learn.md",
     "explanation/numerics.md",
     "explanation/conventions.md",
     "reference/command-line.md",
     "reference/errors.md",
+    "reference/estimators.md",
     "reference/model-file.md",
     "reference/python.md",
 )

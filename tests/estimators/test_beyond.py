@@ -180,6 +180,22 @@ def test_early_stopping_on_it_restores_the_best_epoch(monitor, as_list):
     np.testing.assert_array_equal(clf.network_.parameters, again.network_.parameters)
 
 
+@pytest.mark.parametrize("monitor", ["score", "loss"])
+def test_early_stopping_of_lbfgs_on_it(monitor):
+    X, y = _small("diabetes", 400)
+    settings = {"hidden_layer_sizes": 30, "random_state": 0, "solver": "lbfgs", "alpha": 0, "tol": 1e-6}
+    reg = MLPRegressor(early_stopping=True, monitor=monitor, **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # it stopped because it was told to
+        reg.fit(X[:200], y[:200], eval_set=(X[200:], y[200:]))
+    best = np.argmax(reg.validation_scores_) if monitor == "score" else np.argmin(reg.validation_loss_curve_)
+    assert reg.n_iter_ == reg.best_iter_ + reg.n_iter_no_change + 1 == best + 12
+    again = MLPRegressor(max_iter=reg.best_iter_, **settings).fit(X[:200], y[:200])
+    np.testing.assert_array_equal(reg.network_.parameters, again.network_.parameters)
+    whole = MLPRegressor(early_stopping=True, max_iter=30, **settings).fit(X, y)  # without one, as scikit-learn
+    assert (whole.validation_scores_, whole.n_iter_) == (None, 30)
+
+
 def test_a_validation_loss_is_kept_for_the_fraction_too_and_for_regressors():
     X, y = _small("diabetes", 400)
     reg = MLPRegressor(hidden_layer_sizes=5, early_stopping=True, random_state=0, max_iter=4).fit(X, y)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 import chainrule as cr
@@ -145,12 +146,30 @@ def test_input_gradient_of_an_unknown_class():
     )
 
 
+def test_rows_beyond_the_range_of_a_float32_network():
+    _, X, y = problem("diabetes")
+    reg = MLPRegressor(hidden_layer_sizes=3, solver="lbfgs", tol=1e9).fit(X.astype(np.float32), y)
+    rows = np.zeros((3, 10))
+    rows[2, 1] = 1e300
+    message = "expected a finite number, got 1e+300. It is too large for float32; scale it, or"
+    for call in (reg.predict, reg.forward_, reg.input_gradient):
+        _refused(f"X[2, 1]: {message}", lambda call=call: call(rows))
+    _refused(f"X of eval_set[2, 1]: {message}", lambda: reg.fit(X.astype(np.float32), y, eval_set=(rows, y[:3])))
+    _refused(f"X[2, 1]: {message}", lambda: reg.set_params(warm_start=True).fit(rows, y[:3]))
+    _refused(f"X.data[0]: {message}", lambda: reg.predict(scipy.sparse.csr_array(rows)))
+
+
+def test_first_weights_of_two_numbers():
+    reg = MLPRegressor(hidden_layer_sizes=(), initial_parameters=[2.0, 3.0]).initialize([[1.0], [2.0]], [0.0, 1.0])
+    assert reg.predict([[5.0]]).tolist() == [13.0]
+
+
 # --- divergence -----------------------------------------------------------------------------------------------------------
 def test_divergence_is_an_error_that_says_where():
     _, X, y = problem("diabetes")
     reg = MLPRegressor(solver="sgd", learning_rate_init=1e3, momentum=0, random_state=0)
     with pytest.raises(ValueError, match=r"^Solver produced non-finite parameter weights\. The input data may contain large values "
-                       r"and need to be preprocessed\. Training diverged in epoch \d+: W of layer 1 \(E16\) holds -?(nan|inf)\. "
+                       r"and need to be preprocessed\. Training diverged in epoch \d+: the cost half_squared_error of layer 2's output \(E3\) holds inf\. "
                        r"Lower learning_rate_init, or scale the columns of X to about 1\.$"):  # fmt: skip
         reg.fit(X, y)
     assert np.isfinite(reg.network_.parameters).all()

@@ -75,6 +75,17 @@ def test_to_sklearn_predicts_and_goes_on_the_same(data, solver):
     assert furthest(theirs, ours) < 1e-6
 
 
+@pytest.mark.parametrize("data", ["benign", "diabetes"])
+def test_going_on_after_early_stopping(data):
+    theirs, _, X, y = both(data, hidden_layer_sizes=9, max_iter=8, random_state=2, early_stopping=True)
+    ours = cr.from_sklearn(theirs.fit(X, y))
+    assert ours.best_iter_ == 1 + int(np.argmax(theirs.validation_scores_))
+    assert np.isnan(ours.validation_loss_curve_).tolist() == [True] * 8
+    ours.set_params(warm_start=True, max_iter=3).fit(X, y)
+    assert len(ours.validation_scores_) == len(ours.validation_loss_curve_) == 11
+    assert ours.best_validation_score_ >= theirs.best_validation_score_
+
+
 def test_feature_names_travel():
     _, X, y = problem("diabetes")
     frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(10)])

@@ -23,7 +23,15 @@ from chainrule.errors import InputError, is_count, text
 from chainrule.estimators.first_weights import draw_parameters, read_parameters
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Measure, run_lbfgs, run_stochastic
-from chainrule.estimators.validation import accepted_dtypes, as_columns, dense, measure_on, measure_on_eval_set, split
+from chainrule.estimators.validation import (
+    accepted_dtypes,
+    as_columns,
+    check_fits,
+    dense,
+    measure_on,
+    measure_on_eval_set,
+    split,
+)
 from chainrule.maths.activations import Activation, AnyActivation, CoupledActivation, activation
 from chainrule.maths.costs import Cost
 from chainrule.training.batches import DataSet
@@ -169,6 +177,7 @@ class BaseMLP(BaseEstimator, ABC):
         else:
             self._go_on_with(hidden, X.shape[1], Y.shape[1])
         net = self._linked()
+        check_fits(X, net.dtype)
         targets = check_targets(Y, len(Y), net.plan, "y")
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
         data = DataSet(X, targets, weights, np.arange(len(Y)))
@@ -320,6 +329,7 @@ class BaseMLP(BaseEstimator, ABC):
         check_is_fitted(self)
         X = self._check_rows(X)
         net = self._linked()
+        check_fits(X, net.dtype)
         blocks = [
             net.engine.predict(net.plan, net.parameters, X[rows].astype(net.dtype, copy=False))
             for rows in row_blocks(X.shape[0])
@@ -343,6 +353,8 @@ class BaseMLP(BaseEstimator, ABC):
 
     def to_sklearn(self) -> Any:
         """Make scikit-learn's estimator with the same parameters, coefficients, curves and state of the solver.
+
+        What scikit-learn doesn't have stays behind: `class_weight`, `monitor`, `initial_parameters`, `backend`.
 
         Returns
         -------

@@ -49,8 +49,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_size : int ≥ 1 or "auto", default="auto"
         "auto" is min(200, m); a number above m is clipped to m, with a warning.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Of sgd only. "invscaling" is learning_rate_init/(t + 1)^power_t, t being the examples seen before the epoch;
-        "adaptive" divides the rate by 5 when patience is at its end, down to 1e-6.
+        Of sgd only. "invscaling" is learning_rate_init/(t + 1)^power_t after each epoch, t being `t_`; the first epoch
+        of a `fit` has learning_rate_init. "adaptive" divides the rate by 5 when patience is at its end, and ends
+        training when the rate is 1e-6 or less by then.
     learning_rate_init : float > 0, default=0.001
     power_t : float ≥ 0, default=0.5
     max_iter : int ≥ 1, default=200
@@ -68,19 +69,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
     early_stopping : bool, default=False
         Whether to stop when the validation set says so, and to end with the parameters of its best epoch. The set is
-        `eval_set` of `fit`, or a part of the training data, each class alike.
+        `eval_set` of `fit`, or a part of the training data, in which two classes keep their shares. lbfgs looks at an
+        `eval_set` only.
     validation_fraction : float in [0, 1), default=0.1
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
     epsilon : float > 0, default=1e-8
     n_iter_no_change : int ≥ 1 or inf, default=10
-        Patience: epochs without improvement by `tol`.
+        Patience: training ends after more epochs than these without improvement by `tol`.
     max_fun : int ≥ 1, default=15000
         Evaluations of the loss at most, under lbfgs.
     loss : str or Cost, default="log_loss"
         + "log_loss" is cross_entropy under softmax and binary_cross_entropy otherwise (E3); "squared_error" is
         half_squared_error, as everywhere in scikit-learn; or any cost of `cr.Network` that takes 0 and 1.
-    class_weight : dict, "balanced" or None, default=None
-        + Weight of each class; "balanced" makes all classes count alike. Multiplied with `sample_weight`.
+    class_weight : dict, list of dicts, "balanced" or None, default=None
+        + Weight of each class, by its label; for multilabel targets a dict for each column. "balanced" lets all
+        classes count alike. Multiplied with `sample_weight`.
     monitor : {"score", "loss"}, default="score"
         + What early stopping looks at on the validation set: accuracy, or the loss without the penalty.
     initial_parameters : (coefs, intercepts), Network, array (|θ|,) or None, default=None
@@ -95,9 +98,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         𝒲^ℓ, layer 1 at index 0: views of θ of `network_`.
     intercepts_ : list of L arrays (n_ℓ,)
     loss_ : float
-        Loss of the last epoch, penalty included, each batch before its step.
+        Loss of the last epoch, penalty included: of each batch before its step, under lbfgs after the iteration.
     best_loss_ : float or None
-        The least so far; None under early stopping by score.
+        The least so far: of the training loss, under early stopping by loss of the validation loss; None under early
+        stopping by score.
     loss_curve_ : list of float
     validation_scores_ : list of float or None
         Accuracy on the validation set after each epoch.

@@ -39,7 +39,10 @@ def read_parameters(plan: Plan, given: Any) -> NDArray[Any]:
     if isinstance(given, Network):
         given = (list(given.W.values()), [given.b.get(layer, 0) for layer in given.plan.layers])
     parameters = np.empty(plan.n_parameters, dtype=plan.dtype)
-    if not (isinstance(given, tuple | list) and len(given) == 2):
+    is_pair = (
+        isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(one, tuple | list) for one in given)
+    )
+    if not is_pair:
         values = real_array(name, given)
         if values.shape != parameters.shape:
             raise InputError(text(name, expected=f"shape {parameters.shape}", got=f"shape {values.shape}", hint=hint))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn import neural_network as theirs
 from sklearn.utils.validation import check_is_fitted
@@ -67,10 +68,12 @@ def from_sklearn(fitted: Any) -> Any:
     check_is_fitted(fitted)
     ours = kinds[1](**{name: copy.deepcopy(value) for name, value in fitted.get_params(deep=False).items()})
     _copy_attributes(fitted, ours)
-    ours.validation_loss_curve_, ours.best_iter_ = None, None
     for name in ("loss_curve_", "validation_scores_", "best_validation_score_", "best_loss_", "_no_improvement_count"):
         if not hasattr(ours, name):  # scikit-learn has none under lbfgs
             setattr(ours, name, {"loss_curve_": [], "_no_improvement_count": 0}.get(name))
+    scores = ours.validation_scores_
+    ours.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)  # scikit-learn keeps none
+    ours.best_iter_ = None if scores is None or np.isnan(scores).all() else 1 + int(np.nanargmax(scores))
     ours._optimizer = None
     net = ours._linked()
     state = getattr(fitted, "_optimizer", None)

@@ -128,19 +128,22 @@ def run_stochastic(
             for batch in data.batches(size, order):
                 loss, gradient = objective.value_and_gradient(parameters, batch)
                 accumulated += loss * len(batch[1])
+                if not math.isfinite(loss):
+                    diverged = culprit(net, parameters, [batch], gradient)
+                    break
                 optimizer.state, parameters = optimizer.rule.update(
                     optimizer.state, parameters, gradient, optimizer.learning_rate
                 )
             estimator.n_iter_ += 1
             estimator.t_ += m
-            finite_now = math.isfinite(accumulated) and bool(np.isfinite(parameters).all())
-            _record(estimator, accumulated / m, measure, parameters if finite_now else None)
+            if not (diverged or np.isfinite(parameters).all()):
+                diverged = culprit(net, parameters)
+            _record(estimator, accumulated / m, measure, None if diverged else parameters)
             if estimator.verbose:
                 print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201 (scikit-learn's own)
                 if measure is not None:
                     print(f"Validation score: {estimator.validation_scores_[-1]:f}")  # noqa: T201
-            if not finite_now:
-                diverged = culprit(net, parameters, data.batches(size, order))
+            if diverged:
                 break
             finite = parameters
             best.after_epoch(parameters)
@@ -227,17 +230,23 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
     strength = objective.penalty(data.mass(slice(None)))
     now = Progressed(net.parameters.copy())
     rule = LBFGS(gradient_tolerance=estimator.tol, cost_tolerance=1e7 * np.finfo(float).eps)  # SciPy's own default
-    best = BestEpoch(estimator, now.parameters, restores=False)
+    # scikit-learn's lbfgs passes early_stopping over; a validation set of the user's own is there to be looked at
+    stops = estimator.early_stopping and measure is not None
+    best = BestEpoch(estimator, now.parameters, restores=stops)
 
     def shown(cost: float, parameters: NDArray[Any]) -> float:
         return objective.shown_of(cost, data) + float(l2(parameters, net.plan.is_weight, strength))
 
-    def end_epoch() -> float:
+    def end_epoch() -> float | None:
         estimator.n_iter_ += 1
         _record(estimator, shown(now.cost, now.parameters), measure, now.parameters)
         best.after_epoch(now.parameters)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
+        if stops and estimator._no_improvement_count > estimator.n_iter_no_change:
+            if estimator.verbose:
+                print(f"{best.sentence()} Stopping.")  # noqa: T201
+            return None
         return float(estimator.loss_)
 
     estimator.n_iter_ = 0
@@ -245,7 +254,7 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
         result = minimise(net, data, rule, strength, estimator.max_iter, estimator.max_fun, now, end_epoch)
         if not estimator.n_iter_:
             estimator.loss_ = shown(data.cost(net, now.parameters), now.parameters)
-        if result.status != 0:
+        if result.status != 0 and not (stops and estimator._no_improvement_count > estimator.n_iter_no_change):
             warnings.warn(
                 f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status={result.status}):\n"
                 f"{result.message}\n\nIncrease the number of iterations (max_iter) or scale the data as shown in:\n"
@@ -264,4 +273,4 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
         )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
-    net.parameters[...] = now.parameters
+    net.parameters[...] = now.parameters if best.parameters is None else best.parameters

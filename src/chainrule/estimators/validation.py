@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight
 
-from chainrule.engine.inputs import check_targets
+from chainrule.engine.inputs import check_finite, check_targets
 from chainrule.errors import InputError, text
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import Measure
@@ -37,6 +37,13 @@ def dense(X: Any) -> NDArray[Any]:
     """Give rows that may be sparse as an array."""
     array: NDArray[Any] = X if isinstance(X, np.ndarray) else X.toarray()
     return array
+
+
+def check_fits(X: Any, dtype: Any, name: str = "X") -> None:
+    """See that casting rows to the network's dtype, which may be narrower, keeps them finite. Raises InputError."""
+    if X.dtype != dtype:
+        values, name = (X, name) if isinstance(X, np.ndarray) else (X.data, f"{name}.data")
+        check_finite(values, str(np.dtype(dtype)), name)
 
 
 def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
@@ -69,6 +76,7 @@ def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any)
     X = estimator._check_rows(given[0])
     y, Y = estimator._validation_targets(given[1])
     plan = objective.net.plan
+    check_fits(X, plan.dtype, "X of eval_set")
     weights = None if len(given) == 2 else _check_sample_weight(given[2], X).astype(plan.dtype)
     targets = check_targets(as_columns(Y), X.shape[0], plan, "y of eval_set", "X of eval_set")
     return measure_on(estimator, objective, DataSet(X, targets, weights, np.arange(len(y))), y)
