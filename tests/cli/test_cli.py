@@ -14,22 +14,6 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder; gives (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["chainrule", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        out, err = capsys.readouterr()
-        return exit_.value.code or 0, out, err
-
-    return call
 
 
 def test_digits_reach_an_accuracy_of_0_96_with_the_defaults(run):
@@ -43,8 +27,9 @@ def test_digits_reach_an_accuracy_of_0_96_with_the_defaults(run):
     )
     assert lines[1] == "Network 64-100-10: 7,510 parameters, float32, cost cross_entropy (mean), backend reference"
     assert lines[-1] == "saved model.chainrule"
-    accuracy = float(next(line.split()[-1] for line in lines if line.startswith("  accuracy")))
+    accuracy, baseline = next(map(float, line.split()[1:]) for line in lines if line.startswith("  accuracy"))
     assert accuracy >= 0.96
+    assert baseline < 0.13  # ten digits, about as many of each
 
 
 def test_train_json_is_one_object_that_says_it_all_and_evaluate_agrees(run):
@@ -63,7 +48,7 @@ def test_train_json_is_one_object_that_says_it_all_and_evaluate_agrees(run):
     code, out, _ = run("evaluate", "model.chainrule", "digits", "--part", "train", "--json")
     assert json.loads(out)["rows"] == 1437
     code, out, _ = run("evaluate", "model.chainrule", "digits", "--part", "all")
-    assert out.startswith("digits: 1,797 rows (all rows)\n  accuracy ")
+    assert out.startswith("digits: 1,797 rows (all rows)\n                          model   baseline\n  accuracy  ")
 
 
 def test_info_shows_layers_parameters_classes_and_history(run):
@@ -181,8 +166,8 @@ def trained(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "digit"], "chainrule: DATA: expected one of breast_cancer, diabetes, digits, iris, wine, an NPZ file, or a "
-         "folder of IDX files, got 'digit'. Did you mean digits?\n"),
+        (["train", "digit"], "chainrule: DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, "
+         "Parquet or NPZ file, or a folder of IDX files, got 'digit'. Did you mean digits?\n"),
         (["train", "iris", "--hidden", "3,x"], "chainrule: --hidden: expected whole numbers ≥ 1 with commas, got '3,x'. "
          "Write --hidden 128,64.\n"),
         (["train", "iris", "--hidden", "0"], "chainrule: --hidden: expected whole numbers ≥ 1 with commas, got '0'."),
@@ -322,7 +307,7 @@ def _shell(command, folder):
 def test_a_training_outlives_its_standard_output(tmp_path, redirection):
     done = _shell(f"chainrule train iris --epochs 3 {redirection}", tmp_path)
     assert "Traceback" not in done.stderr
-    assert len(cr.load_pipeline(tmp_path / "model.chainrule").training["test"]) == 4
+    assert len(cr.load_pipeline(tmp_path / "model.chainrule").training["test"]) == 7
 
 
 def test_ascii_output_replaces_what_it_cannot_show(tmp_path):
@@ -347,7 +332,7 @@ def test_figures_that_are_not_finite_are_said_to_be_and_saved_as_null(run, monke
     ):
         code, out, _ = run(*arguments)
         assert code == 0
-        assert "  accuracy           0.5000\n  cost, as trained   not finite\n" in out
+        assert "  accuracy               0.5000\n  cost, as trained   not finite\n" in out
     code, out, _ = run("info", "model.chainrule", "--json")
     assert json.loads(out)["training"]["test"] == {"accuracy": 0.5, "cost": None}
 

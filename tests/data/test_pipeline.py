@@ -1,15 +1,22 @@
 """Scaling, encoding, prediction in the user's units, and the pipeline's file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import safetensors.numpy
 
 import chainrule as cr
+from chainrule.data.columns import Column, LeftOut, Schema
+from chainrule.data.encoding import Encoding
 from chainrule.data.labelled import LabelledData
 from chainrule.data.metrics import classification, regression
-from chainrule.data.pipeline import Pipeline, Scaling, load_pipeline
+from chainrule.data.pipeline import Pipeline, load_pipeline
+from chainrule.data.scaling import Scaling
 from chainrule.errors import DataError, InputError, ModelFileError
 
 RNG = np.random.default_rng(0)
@@ -70,16 +77,38 @@ def test_evaluate_measures_in_the_user_s_units():
 
 
 def test_metrics_by_hand():
-    figures = classification(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]))
-    assert figures == {"accuracy": 0.75, "balanced_accuracy": pytest.approx(5 / 6), "baseline_accuracy": 0.75}
-    figures = regression(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
-    assert figures == {
+    truth, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    assert classification(truth, predicted) == {
+        "accuracy": 0.75,
+        "balanced_accuracy": pytest.approx(5 / 6),
+        "baseline_accuracy": 0.75,
+        "baseline_balanced_accuracy": 0.5,
+        "confusion_matrix": [[2, 1], [0, 1]],
+    }
+    p = np.array([[0.8, 0.2], [0.5, 0.5], [0.4, 0.6], [0.1, 0.9]])
+    figures = classification(truth, predicted, p, np.array([0.25, 0.75]), 2)
+    assert figures["log_loss"] == pytest.approx(-np.log([0.8, 0.5, 0.4, 0.9]).mean())
+    assert figures["baseline_log_loss"] == pytest.approx(-np.log([0.25, 0.25, 0.25, 0.75]).mean())
+    assert figures["baseline_accuracy"] == 0.25  # the training rows' most frequent class is 1
+    figures = classification(truth, predicted, np.c_[p, np.zeros(4)], np.array([0.5, 0.5, 0.0]), 3)
+    assert figures["confusion_matrix"] == [[2, 1, 0], [0, 1, 0], [0, 0, 0]]
+    assert figures["balanced_accuracy"] == pytest.approx(5 / 6)  # over the classes that these rows have
+    assert figures["log_loss"] == pytest.approx(-np.log([0.8, 0.5, 0.4, 0.9]).mean())
+
+
+def test_metrics_of_a_regression_by_hand():
+    truth, predicted = np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]])
+    assert regression(truth, predicted) == {
         "r2": 0.5,
         "mae": 0.5,
         "rmse": pytest.approx(0.5**0.5),
+        "baseline_r2": 0.0,
         "baseline_mae": 1.0,
         "baseline_rmse": 1.0,
     }
+    figures = regression(truth, predicted, np.array([0.0]))  # the mean of the training rows
+    assert (figures["baseline_mae"], figures["baseline_rmse"]) == (2.0, pytest.approx(5**0.5))
+    assert figures["baseline_r2"] == pytest.approx(1 - 10 / 2)
     assert "r2" not in regression(np.array([[1.0]]), np.array([[1.0]]))
 
 
@@ -128,6 +157,12 @@ def test_a_network_alone_is_no_pipeline(tmp_path):
         lambda h, a: h.update(training=TRAINING | {"test_fraction": None}),
         lambda h, a: h.update(training=TRAINING | {"history": {"epoch": 3, "cost": []}}),
         lambda h, a: h["pipeline"].update(classes=["no", "no"]),
+        lambda h, a: h.update(training=TRAINING | {"history": {"epoch": [1], "cost": ["x"]}}),
+        lambda h, a: h.update(
+            training=TRAINING | {"history": {"epoch": [1], "cost": [1.0], "validation_cost": [1, 2]}}
+        ),
+        lambda h, a: h.update(training=TRAINING | {"restored_epoch": 2}),
+        lambda h, a: h.update(training=TRAINING | {"test_data": 3}),
     ],
 )
 def test_a_pipeline_that_lies_is_refused(tmp_path, change):
@@ -164,3 +199,237 @@ def test_rows_that_do_not_fit_are_refused():
         classifier().predict(X[:, :2])
     with pytest.raises(InputError, match=r"^X\[4, 1\]: expected a finite number, got nan"):
         classifier().predict(np.where(np.arange(90).reshape(30, 3) == 13, np.nan, X))
+
+
+# --- models of tables -----------------------------------------------------------------------------------------------------
+SCHEMA = Schema(
+    (Column("age"), Column("colour", ("blue", "red"))), Column("y", ("no", "yes")), (LeftOut("id", "by --drop"),)
+)
+RAW = np.array([[30.0, 1], [np.nan, 0], [50, np.nan], [44, 1]])
+
+
+def table_model(task="classification"):
+    inputs = Encoding.fit(RAW, SCHEMA.columns)
+    output, cost = ("softmax", "cross_entropy") if task == "classification" else ("identity", "squared_error")
+    net = cr.Network([inputs.width, 3, 2], ["tanh", output], cost, dtype="float64", seed=1)
+    targets = Scaling.none(2) if task == "classification" else Scaling(np.array([100.0, 0]), np.array([10.0, 2]))
+    classes = np.array(["no", "yes"]) if task == "classification" else np.array([])
+    baseline = np.array([0.25, 0.75]) if task == "classification" else np.array([90.0, 1.0])
+    return Pipeline(
+        net, task, inputs, targets, classes, schema=SCHEMA, baseline=baseline, feature_names=("age", "colour")
+    )
+
+
+def frames():
+    columns = {"note": ["a", "b", "c", "d"], "colour": ["red", "blue", None, "red"], "age": [30.0, None, 50, 44]}
+    typed = {"colour": np.array(["red", "blue", "", "red"]), "age": np.array([30, np.nan, 50, 44])}
+    frame = pd.DataFrame(columns)
+    return {
+        "dict": columns,
+        "dict of arrays": typed,
+        "pandas": frame,
+        "pandas, nullable": frame.convert_dtypes(),
+        "pandas, category": frame.assign(colour=frame.colour.astype("category")).set_index(pd.Index([5, 5, 1, 0])),
+        "polars": pl.DataFrame(columns),
+        "pyarrow": pa.table(columns),
+    }
+
+
+def test_rows_of_pandas_are_taken_in_their_order_whatever_their_index():
+    model, frame = table_model(), frames()["pandas"]
+    for index in ([3.5, 0.5, 2.5, 1.5], list("dcba"), pd.date_range("2024", periods=4)):
+        np.testing.assert_array_equal(model.outputs(frame.set_axis(index)), model.outputs(frame))
+
+
+def test_a_number_too_large_is_named_by_its_column():
+    with pytest.raises(DataError) as error:
+        replace(table_model(), net=cr.Network([6, 2], "softmax", "cross_entropy")).predict(
+            {"age": [1, 1e300], "colour": ["a", "b"]}
+        )
+    assert str(error.value) == (
+        "column 'age': expected numbers that fit float32 when scaled, got 1e+300. Correct it, or empty the cell if the value is "
+        "missing."
+    )
+
+
+@pytest.mark.parametrize("kind", frames())
+def test_a_model_of_a_table_takes_frames_by_the_names_of_their_columns(kind):
+    model = table_model()
+    expected = model.net.predict(model.inputs.apply(RAW))
+    np.testing.assert_array_equal(model.outputs(frames()[kind]), expected)
+    np.testing.assert_array_equal(model.predict(frames()[kind]), np.array(["no", "yes"])[expected.argmax(axis=1)])
+    np.testing.assert_allclose(model.probabilities(frames()[kind]), expected, rtol=1e-12)
+    np.testing.assert_array_equal(model.transform(frames()[kind]), model.inputs.apply(RAW))
+
+
+def test_a_long_frame_is_read_in_blocks():
+    model = table_model()
+    many = {"age": np.tile(RAW[:, 0], 5000), "colour": np.tile(np.array(["red", "blue", "", "red"]), 5000)}
+    np.testing.assert_allclose(model.outputs(many), np.tile(model.outputs(frames()["dict"]), (5000, 1)), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ({"Age": [1], "colour": ["red"]}, "X: expected column 'age', which the model was trained on, got none of that name. Is it "
+         "'Age'? Rename it."),
+        ({"age": ["old"], "colour": ["red"]}, "row 0, column 'age' of X: expected a number, got 'old'. If it means"),
+        ({"age": [1.0, np.inf], "colour": ["red", "red"]}, "row 1, column 'age' of X: expected a finite number, got 'inf'."),
+        ({"age": [1, 2], "colour": ["red"]}, "X: expected columns of equal length, of at least one row, got columns of 1 and 2 r"),
+        ({"age": [], "colour": []}, "X: expected columns of equal length, of at least one row, got columns of 0 rows. Check"),
+        ({"age": [[1, 2]], "colour": ["red"]}, "column 'age' of X: expected 1 dimension, got shape (1, 2). A column holds"),
+        ({"age": [[1, 2], [3]], "colour": ["red", "red"]}, "column 'age' of X: expected 1 dimension, got shape (2, 0). A column"),
+        ({"age": [1j], "colour": ["red"]}, "column 'age' of X: expected numbers or text, got complex. Turn it into numbers"),
+        (np.zeros((2, 2)), "X: expected columns with the names of the training table, got ndarray without names. Give a pandas "
+         "or polars frame, a pyarrow table, or a dict of columns."),
+        (pd.DataFrame([[1, 2]], columns=["age", "age"]), "X: expected a name of its own for each column, got 'age' twice. Rename"),
+    ],
+)  # fmt: skip
+def test_frames_that_do_not_fit_are_refused(X, message):
+    with pytest.raises((DataError, InputError)) as error:
+        table_model().predict(X)
+    assert str(error.value).startswith(message)
+
+
+def test_a_number_stands_for_its_text_in_a_column_of_categories():
+    schema = Schema((Column("size", ("1", "2.5", "x")),), Column("y"))
+    inputs = Encoding.fit(np.array([[0.0], [1], [2]]), schema.columns)
+    model = replace(table_model(), schema=schema, inputs=inputs, net=cr.Network([4, 2], "softmax", "cross_entropy"))
+    np.testing.assert_array_equal(model.transform({"size": [2.5, 1.0]}), model.transform({"size": ["2.5", "1"]}))
+    np.testing.assert_array_equal(model.transform({"size": [2.5, "1"]}), [[0, 1, 0, 0], [1, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_model_of_a_table_comes_back_from_its_file(tmp_path, task):
+    model = table_model(task)
+    model.training.update(TRAINING | {"test_data": "more.csv"})
+    model.save(tmp_path / "m")
+    back = cr.load_pipeline(tmp_path / "m")
+    np.testing.assert_array_equal(back.predict(frames()["dict"]), model.predict(frames()["dict"]))
+    assert back.schema == SCHEMA
+    assert back.inputs.names == model.inputs.names == ("age", "age (missing)", "colour=blue", "colour=red", "colour (other)",
+                                                       "colour (missing)")  # fmt: skip
+    np.testing.assert_array_equal(back.baseline, model.baseline)
+    assert back.training == model.training
+
+
+def test_evaluate_measures_a_table_beside_the_baseline_of_the_training_rows():
+    model = table_model()
+    figures = model.evaluate(LabelledData("set", RAW, np.array(["no", "yes", "no", "no"]), schema=SCHEMA))
+    p = model.probabilities(frames()["dict"])
+    assert figures["log_loss"] == pytest.approx(-np.log(p[[0, 1, 2, 3], [0, 1, 0, 0]]).mean())
+    assert figures["cost"] == pytest.approx(figures["log_loss"])
+    assert figures["baseline_accuracy"] == 0.25
+    assert figures["baseline_log_loss"] == pytest.approx(-np.log([0.25, 0.75, 0.25, 0.25]).mean())
+    assert np.sum(figures["confusion_matrix"]) == 4
+
+
+def with_output(activation, cost):
+    net = cr.Network([3, 2], activation, cost, seed=1)
+    return replace(classifier(), net=net)
+
+
+def test_outputs_that_are_no_distribution_are_divided_by_their_sum_where_none_is_negative():
+    model = with_output("logistic", "squared_error")
+    outputs = model.outputs(X).astype(float)
+    np.testing.assert_allclose(model.probabilities(X), outputs / outputs.sum(axis=1, keepdims=True), rtol=1e-6)
+    model.net.parameters = np.zeros(8)
+    assert "log_loss" in model.evaluate(LabelledData("set", X, np.array(["no", "yes"] * 15)))
+    model = with_output("relu", "squared_error")
+    model.net.parameters = np.zeros(8)
+    assert model.probabilities(X[:1]).tolist() == [[0.5, 0.5]]
+    model = with_output("identity", "squared_error")
+    assert "log_loss" not in model.evaluate(LabelledData("set", X, np.array(["no", "yes"] * 15)))
+    for refusing, got in ((model, "outputs of identity, which may be negative"), (regressor(), "a regression")):
+        with pytest.raises(InputError) as error:
+            refusing.probabilities(X)
+        assert str(error.value) == (
+            f"probabilities: expected a classification by outputs ≥ 0, got {got}. Train with a softmax output, the default for "
+            "classes."
+        )
+
+
+def rewrite(path, change):
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        header = json.loads(opened.metadata()["chainrule"])
+    change(header, arrays)
+    path.write_bytes(safetensors.numpy.save(arrays, metadata={"chainrule": json.dumps(header)}))
+
+
+def test_a_file_of_version_1_is_read_and_measured_beside_its_own_rows(tmp_path):
+    model = replace(classifier(), baseline=np.array([0.1, 0.9]))
+    model.save(tmp_path / "m")
+
+    def older(header, arrays):
+        header["version"] = 1
+        del header["pipeline"]["table"], arrays["baseline"]
+
+    rewrite(tmp_path / "m", older)
+    back = cr.load_pipeline(tmp_path / "m")
+    np.testing.assert_array_equal(back.predict(X), model.predict(X))
+    assert back.schema is None
+    data = LabelledData("set", X, np.array(["no", "no", "yes"] * 10))
+    assert back.evaluate(data)["baseline_accuracy"] == pytest.approx(2 / 3)
+    assert model.evaluate(data)["baseline_accuracy"] == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t, a: t.update(columns=[]),
+        lambda t, a: t.update(columns=3),
+        lambda t, a: t.update(columns=[5, 6]),
+        lambda t, a: t["columns"][0].update(name=7),
+        lambda t, a: t["columns"][0].update(name="colour"),
+        lambda t, a: t["columns"][0].update(name="y"),
+        lambda t, a: t["columns"][1].update(levels=None),
+        lambda t, a: t["columns"][1].update(levels=[]),
+        lambda t, a: t["columns"][1].update(levels=["red", "red"]),
+        lambda t, a: t["columns"][1].update(levels=["red", 3]),
+        lambda t, a: t["columns"][1].update(levels="blue"),
+        lambda t, a: t["columns"][1].update(seen=[0, 2]),
+        lambda t, a: t["columns"][1].update(seen=[1, 0]),
+        lambda t, a: t["columns"][1].update(seen=[0, 0]),
+        lambda t, a: t["columns"][1].update(seen=[-1, 0]),
+        lambda t, a: t["columns"][1].update(seen=[0.0, 1.0]),
+        lambda t, a: t["columns"][1].update(seen=[True]),
+        lambda t, a: t["columns"][1].update(seen=[0]),
+        lambda t, a: t["columns"][1].update(seen=[10**30]),
+        lambda t, a: t["columns"][1].update(missing=1),
+        lambda t, a: t["columns"][1].update(missing=False),
+        lambda t, a: t["columns"][1].update(others="no"),
+        lambda t, a: t["columns"][1].pop("others"),
+        lambda t, a: t.update(target=None),
+        lambda t, a: t["target"].update(levels=[None]),
+        lambda t, a: t.pop("left_out"),
+        lambda t, a: t.update(left_out=[{"name": "id"}]),
+        lambda t, a: t.update(left_out=[{"name": "id", "reason": ["x"]}]),
+        lambda t, a: a.update({"inputs.mean": np.zeros(3)}),
+        lambda t, a: a.update({"inputs.scale": np.zeros(2)}),
+        lambda t, a: a.update({"baseline": np.zeros(2)}),
+        lambda t, a: a.update({"baseline": np.array([1.5, -0.5])}),
+        lambda t, a: a.update({"baseline": np.ones(1)}),
+    ],
+)
+def test_a_table_that_lies_is_refused(tmp_path, change):
+    path = tmp_path / "m"
+    table_model().save(path)
+    rewrite(path, lambda header, arrays: change(header["pipeline"]["table"], arrays))
+    with pytest.raises(ModelFileError, match=r"^pipeline of .*The file is damaged, or was written by a program other"):
+        load_pipeline(path)
+
+
+def test_any_byte_of_the_header_may_be_changed(tmp_path):
+    path = tmp_path / "m"
+    table_model().save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for at in range(8, content.index(b'"W1"') if b'"W1"' in content else 1000, 3):
+        changed = bytearray(content)
+        changed[at] ^= int(rng.integers(1, 128))
+        path.write_bytes(bytes(changed))
+        try:
+            load_pipeline(path).predict(frames()["dict"])
+        except (ModelFileError, DataError):
+            continue

@@ -178,8 +178,8 @@ def test_unknown_names_and_empty_folders(tmp_path):
     with pytest.raises(DataError) as error:
         read("digit")
     assert str(error.value) == (
-        "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, an NPZ file, or a folder of IDX files, got "
-        "'digit'. Did you mean digits?"
+        "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, Parquet or NPZ file, or a folder of "
+        "IDX files, got 'digit'. Did you mean digits?"
     )
     with pytest.raises(DataError, match=r"expected train-images-idx3-ubyte\(\.gz\), got an empty folder\."):
         read(str(tmp_path))
@@ -196,6 +196,13 @@ def _data(labels):
         (["a", "b", "a", "b"], "classification", "the targets are text"),
         ([True, False, True], "classification", "the targets are true or false"),
         ([0, 1, 1, 0, 2, 2], "classification", "the targets are 3 different integers that repeat"),
+        ([-5, 10, -5, 10], "classification", "the targets are 2 different integers that repeat"),
+        (list(range(0, 40, 2)) * 2, "classification", "the targets are 20 different integers that repeat"),
+        (list(range(0, 42, 2)) * 9, "regression", "the targets are 21 different integers"),
+        (list(range(100)) * 2, "classification", "the targets are 100 different integers that repeat"),
+        (list(range(1, 101)) * 2, "classification", "the targets are 100 different integers that repeat"),
+        (list(range(2, 102)) * 2, "regression", "the targets are 100 different integers"),
+        (list(range(101)) * 2, "regression", "the targets are 101 different integers"),
         (list(range(50)), "regression", "the targets are 50 different integers"),
         ([0.5, 1.5, 0.5, 1.5], "regression", "the targets are numbers of dtype float64"),
         ([[0, 1], [1, 0]], "regression", "the targets are numbers of dtype int64"),

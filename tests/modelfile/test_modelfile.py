@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.errors import ModelFileError
 from chainrule.modelfile import atomic
-from chainrule.modelfile.atomic import check_writable, write_atomically
+from chainrule.modelfile.atomic import atomic_file, check_writable, write_atomically
 
 
 def network(**changes):
@@ -45,7 +45,7 @@ def test_the_file_is_plain_safetensors_with_one_json_header(tmp_path):
         metadata = opened.metadata()
     assert list(metadata) == ["chainrule"]
     assert json.loads(metadata["chainrule"]) == {
-        "version": 1,
+        "version": 2,
         "network": {
             "sizes": [3, 4, 2],
             "activations": ["leaky_relu(0.2)", "softmax"],
@@ -113,9 +113,9 @@ def _rewrite(path, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda h, a: h.update(version=2), "header of PATH: expected a version up to 1, got version 2. Install a newer "
+        (lambda h, a: h.update(version=3), "header of PATH: expected a version up to 2, got version 3. Install a newer "
          "chainrule: pip install -U chainrule"),
-        (lambda h, a: h.update(version="1"), "header of PATH: expected a version up to 1, got version '1'."),
+        (lambda h, a: h.update(version="1"), "header of PATH: expected a version up to 2, got version '1'."),
         (lambda h, a: h.pop("version") and None, "header of PATH: expected a JSON object with a version, got '{"),
         (lambda h, a: "[" * 100_000, "header of PATH: expected a JSON object with a version, got '[["),
         (lambda h, a: "null", "header of PATH: expected a JSON object with a version, got 'null'"),
@@ -220,6 +220,28 @@ def test_an_interrupted_write_leaves_no_temporary_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomically(tmp_path / "m", b"x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_written_in_pieces_is_there_at_the_end_and_never_before(tmp_path):
+    with atomic_file(tmp_path / "m") as file:
+        file.write(b"one ")
+        assert not (tmp_path / "m").exists()
+        file.write(b"two")
+    assert (tmp_path / "m").read_bytes() == b"one two"
+
+
+def test_an_error_between_two_pieces_leaves_what_was_there(tmp_path):
+    write_atomically(tmp_path / "m", b"one two")
+
+    def write_half():
+        with atomic_file(tmp_path / "m") as file:
+            file.write(b"half")
+            raise cr.DataError("line 3")
+
+    with pytest.raises(cr.DataError, match=r"^line 3$"):
+        write_half()
+    assert (tmp_path / "m").read_bytes() == b"one two"
+    assert [file.name for file in tmp_path.iterdir()] == ["m"]
 
 
 def test_a_new_file_has_the_rights_of_any_new_file(tmp_path):

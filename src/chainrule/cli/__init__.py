@@ -37,8 +37,10 @@ def _prepare_streams() -> None:
 
 
 def _complain(message: str) -> None:
+    # a stranger's file may bring control characters, and names of columns with new lines in them
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in message)
     try:
-        sys.stderr.write(f"chainrule: {message}\n")
+        sys.stderr.write(f"chainrule: {shown}\n")
         sys.stderr.flush()
     except OSError:
         pass  # nobody is left to be told; the exit code says it

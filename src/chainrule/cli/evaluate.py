@@ -6,17 +6,16 @@ from typing import Annotated
 
 import typer
 
+from chainrule.cli.columns import class_names, say_unforeseen
 from chainrule.cli.output import Printer, counted
 from chainrule.cli.rows import select
 from chainrule.data.pipeline import load_pipeline
-from chainrule.data.readers import read
+from chainrule.data.readers import read_as
 
 
 def evaluate(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that `chainrule train` wrote.")],
-    data: Annotated[
-        str, typer.Argument(metavar="DATA", help="As for train: a name, an NPZ file, or a folder of IDX files.")
-    ],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train, with the same columns and the target.")],
     part: Annotated[
         str, typer.Option(help="test (rows held out in training, or the source's test part), train, or all.")
     ] = "test",
@@ -25,8 +24,11 @@ def evaluate(
     """Measure a model on DATA."""
     say = Printer(as_json)
     pipeline = load_pipeline(model)
-    rows, which = select(read(data), pipeline, part)
+    rows, which = select(read_as(data, pipeline.schema), pipeline, part)
     figures = pipeline.evaluate(rows)
+    say_unforeseen(pipeline, rows.X)
     say.line(f"{data}: {counted(len(rows.X), 'row')} ({which})")
-    say.figures(dict(figures))
+    say.figures(figures)
+    if "confusion_matrix" in figures:
+        say.confusions(figures["confusion_matrix"], class_names(pipeline))
     say.result({"model": model, "data": data, "rows": len(rows.X), "which": which, **figures})

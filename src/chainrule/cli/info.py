@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chainrule.cli.columns import class_names, describe_columns, say_columns
 from chainrule.cli.output import Printer, counted, say_costs
 from chainrule.data.pipeline import Pipeline, load_pipeline
 from chainrule.modelfile import format as modelfile
@@ -16,7 +17,7 @@ def info(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, of `chainrule train` or of cr.save.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Show layers, sizes, parameters, classes and training history of a model."""
+    """Show layers, sizes, parameters, columns, classes and training history of a model."""
     say = Printer(as_json)
     header, arrays = modelfile.read(model)
     pipeline = load_pipeline(model) if "pipeline" in header else None
@@ -30,14 +31,16 @@ def info(
             "classes": pipeline.classes.tolist(),
             "class_names": list(pipeline.class_names),
             "feature_names": list(pipeline.feature_names),
+            **describe_columns(pipeline),
             "training": pipeline.training,
         }
     say.result(result)
 
 
 def _say_pipeline(say: Printer, pipeline: Pipeline) -> None:
-    names = pipeline.class_names or tuple(map(str, pipeline.classes.tolist()))
+    names = class_names(pipeline)
     say.line(f"{pipeline.task}" + (f" into {len(names)} classes: {', '.join(names)}" if names else ""))
+    say_columns(say, pipeline)
     training = pipeline.training
     if not training:
         return

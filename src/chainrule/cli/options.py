@@ -24,6 +24,7 @@ _OPTIONS = {
     "unknown cost": "--cost: unknown cost",
     "cost": "--cost",
     "unknown optimizer": "--optimizer: unknown optimizer",
+    "probabilities": "--probabilities",
     "unknown initializer": "--initializer: unknown initializer",
 }
 

@@ -6,10 +6,13 @@ import json
 import math
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 _LABELS = {"r2": "R²", "cost": "cost, as trained"}  # its targets are scaled, the other figures are in their own units
+_BASELINE = "baseline_"
+_CLASSES_SHOWN, _CONFUSIONS_SHOWN, _NAME_SHOWN = 20, 10, 16
 
 
 class Printer:
@@ -23,16 +26,45 @@ class Printer:
         if not self.as_json:
             write(f"{content}\n")
 
-    def figures(self, figures: dict[str, float | None]) -> None:
-        """Print named figures for people, one a line; None stands for one that JSON can't write."""
-        for name, value in figures.items():
-            shown = "not finite" if value is None or not math.isfinite(value) else f"{value:.4f}"
-            self.line(f"  {_LABELS.get(name, name.replace('_', ' ')):18} {shown}")
+    def figures(self, figures: dict[str, Any]) -> None:
+        """Print named figures for people, one a line, beside the baseline's; None stands for one JSON can't write."""
+        shown = {name: value for name, value in figures.items() if value is None or isinstance(value, float)}
+        if any(name.startswith(_BASELINE) for name in shown):
+            self.line(f"  {'':18} {'model':>10} {'baseline':>10}")
+        for name, value in shown.items():
+            if not name.startswith(_BASELINE):
+                values = [value, shown[_BASELINE + name]] if _BASELINE + name in shown else [value]
+                columns = " ".join(f"{_decimals(one):>10}" for one in values)
+                self.line(f"  {_LABELS.get(name, name.replace('_', ' ')):18} {columns}")
+
+    def confusions(self, matrix: list[list[int]], classes: Sequence[str]) -> None:
+        """Print a confusion matrix, or of more than 20 classes the ten most frequent confusions."""
+        names = [name if len(name) <= _NAME_SHOWN else f"{name[: _NAME_SHOWN - 1]}…" for name in classes]
+        if len(names) <= _CLASSES_SHOWN:
+            self.line("confusion matrix, a row for each true class, a column for each prediction:")
+            first = max(map(len, names))
+            widths = [max(len(name), *(len(str(row[j])) for row in matrix)) for j, name in enumerate(names)]
+            lines = [names, *([str(n) for n in row] for row in matrix)]
+            for label, row in zip(["", *names], lines, strict=True):
+                cells = "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+                self.line(f"  {label:{first}}  {cells}")
+            return
+        wrong = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if n and i != j]
+        most = sorted(wrong, key=lambda one: (-one[0], *one[1:]))[:_CONFUSIONS_SHOWN]
+        self.line(
+            f"{len(most)} most frequent confusions of {counted(len(wrong), 'kind')}:" if most else "no confusions"
+        )
+        for n, i, j in most:
+            self.line(f"  {counted(n, 'row')} of {names[i]} taken for {names[j]}")
 
     def result(self, result: dict[str, Any]) -> None:
         """Print the JSON object for programs."""
         if self.as_json:
             write(json.dumps(without_nan(result), ensure_ascii=False) + "\n")
+
+
+def _decimals(value: float | None) -> str:
+    return "not finite" if value is None or not math.isfinite(value) else f"{value:.4f}"
 
 
 def write(content: str) -> None:

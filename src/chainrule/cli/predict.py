@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from chainrule.cli.options import check_output
+from chainrule.cli.columns import Unforeseen
+from chainrule.cli.options import check_output, named_by_option
 from chainrule.cli.output import Printer, write
 from chainrule.cli.rows import select
-from chainrule.data.pipeline import load_pipeline
-from chainrule.data.readers import read
-from chainrule.modelfile.atomic import write_atomically
+from chainrule.data.pipeline import Pipeline, load_pipeline
+from chainrule.data.readers import read_as
+from chainrule.data.tables import is_table, open_table
+from chainrule.modelfile.atomic import atomic_file
+
+_CHARACTERS_AT_ONCE = 1 << 16
 
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A file that `chainrule train` wrote.")],
-    data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; targets aren't needed.")],
+    data: Annotated[
+        str,
+        typer.Argument(metavar="DATA", help="As for train; targets aren't needed. - reads CSV from standard input."),
+    ],
     part: Annotated[str, typer.Option(help="all rows, test, or train, as for evaluate.")] = "all",
+    probabilities: Annotated[bool, typer.Option("--probabilities", help="Add the probability of each class.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the CSV there instead of to standard output.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -28,19 +40,80 @@ def predict(
     if out is not None:
         check_output(out, model, data)
     pipeline = load_pipeline(model)
-    rows, which = select(read(data), pipeline, part)
-    predictions = pipeline.predict(rows.X, f"X of {rows.name}")
-    if as_json:
-        result = {"model": model, "data": data, "rows": len(rows.X), "which": which}
-        Printer(True).result(result | {"predictions": predictions.tolist()})
-        return
-    table = predictions.reshape(len(predictions), -1)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    several = table.shape[1] > 1
-    writer.writerow([f"prediction_{j}" for j in range(table.shape[1])] if several else ["prediction"])
-    writer.writerows(table.tolist())
-    if out is None:
-        write(text.getvalue())
+    if probabilities:
+        with named_by_option():
+            pipeline.check_probabilities()
+    if part == "all" and pipeline.schema is not None and is_table(data):
+        which = "all rows"
+        blocks: Iterable[NDArray[Any]] = (block.X for block in pipeline.read(open_table(data)))
     else:
-        write_atomically(out, text.getvalue().encode())
+        rows, which = select(read_as(data, pipeline.schema), pipeline, part)
+        blocks = [pipeline.raw(rows)]
+    unforeseen = Unforeseen(pipeline)
+    answers = _answers(pipeline, blocks, f"X of {data}", unforeseen, probabilities)
+    if as_json:
+        result = {"model": model, "data": data, **_collected(pipeline, answers, which, probabilities)}
+        unforeseen.say()
+        Printer(True).result(result)
+        return
+    # in a file first, so that an error in the last row leaves nothing half-written
+    with tempfile.TemporaryFile() if out is None else atomic_file(out) as file:
+        _write_csv(file, _header(pipeline, probabilities), answers)
+        if out is None:
+            file.seek(0)
+            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+            while content := text.read(_CHARACTERS_AT_ONCE):
+                write(content)
+    unforeseen.say()
+
+
+def _answers(
+    pipeline: Pipeline, blocks: Iterable[NDArray[Any]], name: str, unforeseen: Unforeseen, probabilities: bool
+) -> Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]]:
+    """Give predictions, (m,) or (m, k), and probabilities, (m, n_classes), block by block."""
+    for raw in blocks:
+        unforeseen.look(raw)
+        outputs = pipeline.raw_outputs(raw, name)
+        yield pipeline.answers(outputs), pipeline.shares(outputs) if probabilities else None
+
+
+def _header(pipeline: Pipeline, probabilities: bool) -> list[str]:
+    k = pipeline.net.sizes[-1]
+    several = pipeline.task == "regression" and k > 1
+    header = [f"prediction_{j}" for j in range(k)] if several else ["prediction"]
+    return header + ([f"p({label})" for label in pipeline.classes.tolist()] if probabilities else [])
+
+
+def _write_csv(
+    file: IO[bytes], header: list[str], answers: Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]]
+) -> None:
+    rows: list[list[Any]] = [header]
+    for predictions, shares in answers:
+        answered = predictions.reshape(len(predictions), -1).tolist()
+        behind = [[]] * len(answered) if shares is None else shares.tolist()
+        rows += [[*some, *more] for some, more in zip(answered, behind, strict=True)]
+        _write_rows(file, rows)
+        rows = []
+    _write_rows(file, rows)
+
+
+def _write_rows(file: IO[bytes], rows: list[list[Any]]) -> None:
+    content = io.StringIO()
+    csv.writer(content, lineterminator="\n").writerows(rows)
+    file.write(content.getvalue().encode())
+
+
+def _collected(
+    pipeline: Pipeline,
+    answers: Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]],
+    which: str,
+    probabilities: bool,
+) -> dict[str, Any]:
+    """Collect all answers for one JSON object."""
+    predictions: list[Any] = []
+    shares: list[Any] = []
+    for some, some_shares in answers:
+        predictions += some.tolist()
+        shares += [] if some_shares is None else some_shares.tolist()
+    result = {"rows": len(predictions), "which": which, "predictions": predictions}
+    return result | ({"classes": pipeline.classes.tolist(), "probabilities": shares} if probabilities else {})

@@ -26,6 +26,13 @@ def select(data: LabelledData, pipeline: Pipeline, part: str) -> tuple[LabelledD
     if part == "all":
         return _joined(data), "all rows"
     known = pipeline.training.get("fingerprint") == data.fingerprint() and data.labels is not None
+    if known and pipeline.training.get("test_data") is not None:
+        if part == "train":
+            return replace(data, test=None), "trained on"
+        test_data = pipeline.training["test_data"]
+        hint = f"Give {test_data}, or --part train."
+        expected = "rows that the model has not seen"
+        raise DataError(text(data.name, expected=expected, got="all the rows that it was trained on", hint=hint))
     if known:
         training, test = split(data, pipeline.training["test_fraction"], pipeline.training["seed"], pipeline.task)
         return (test, "held out in training") if part == "test" else (training, "trained on")

@@ -1,4 +1,4 @@
-"""`chainrule train DATA`: read, split, scale, train, test, save."""
+"""`chainrule train DATA`: read, split, encode, train, test, save."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from chainrule.cli.columns import class_names, describe_columns, say_columns, say_unforeseen
 from chainrule.cli.options import check_options, check_output, hidden_sizes, named_by_option
 from chainrule.cli.output import Printer, counted, say_costs, without_nan
-from chainrule.data.labelled import LabelledData, Task, choose_task, split
-from chainrule.data.pipeline import Pipeline, Scaling
+from chainrule.data.encoding import Encoding
+from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
+from chainrule.data.pipeline import Pipeline
 from chainrule.data.readers import read
+from chainrule.data.scaling import Scaling
 from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
-from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
+from chainrule.errors import ChainruleError, DivergenceWarning
 from chainrule.maths.intervals import REALS
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.history import History
@@ -34,9 +37,18 @@ def train(
         str,
         typer.Argument(
             metavar="DATA",
-            help="breast_cancer, diabetes, digits, iris, wine; an NPZ file with X and Y; or a folder of IDX files.",
+            help="A CSV, TSV or Parquet file; breast_cancer, diabetes, digits, iris, wine; an NPZ file with X and Y; "
+            "or a folder of IDX files.",
         ),
     ],
+    target: Annotated[str | None, typer.Option(help="The column of a table to predict.")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="A column of a table to leave out; may be repeated.")] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="A column to keep that would be left out; may be repeated.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Test on the rows of other data; nothing is split off then.")
+    ] = None,
     hidden: Annotated[str, typer.Option(help="Units of the hidden layers: 128,64; an empty text for none.")] = "100",
     activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
     output: Annotated[
@@ -56,7 +68,7 @@ def train(
         float, typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part.")
     ] = 0.2,
     task: Annotated[str | None, typer.Option(help="classification or regression; by default the targets tell.")] = None,
-    scale: Annotated[bool, typer.Option(help="Standardise the columns.")] = True,
+    scale: Annotated[bool, typer.Option(help="Standardise the columns of numbers.")] = True,
     initializer: Annotated[str, typer.Option(help="How weights are drawn.")] = "glorot_uniform",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     threads: Annotated[int | None, typer.Option(help="Threads of the linear algebra library.")] = None,
@@ -68,12 +80,13 @@ def train(
     say = Printer(as_json)
     check_options(seed, validation, patience)
     sizes = hidden_sizes(hidden)
-    check_output(out, data)
-    source = read(data)
+    check_output(out, *(given for given in (data, test) if given is not None))
+    source = read(data, target, keep or (), drop or (), test)
     chosen, reason = choose_task(source, task)
-    training, test = split(source, test_fraction, seed, chosen)
+    check_variety(source, chosen)
+    training, test_rows = split(source, test_fraction, seed, chosen)
     say.line(
-        f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test.X):,} to test on, "
+        f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test_rows.X):,} to test on, "
         f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
     )
     g_out, c = _DEFAULTS[chosen]
@@ -82,13 +95,19 @@ def train(
     with named_by_option(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # said below, as an error
         pipeline = _pipeline(source, training, chosen, scale, options)
-        for part in (source, test):  # whatever is wrong with either is said before the work, in the source's own rows
+        for part in (source, test_rows):  # what is wrong with either is said before the work, in the source's own rows
             pipeline.check(part)
+        say_columns(say, pipeline)
         say.line(repr(pipeline.net))
+        about: dict[str, Any] = {"data": source.name, "fingerprint": source.fingerprint(), "test_data": test}
+        about |= {"test_fraction": test_fraction, "seed": seed, "rows": len(training.X)}
+        del source, part  # what is encoded takes enough memory by itself
+        X, Y = pipeline.encoded(training), pipeline.encode(training)
+        del training
         history = train_network(
             pipeline.net,
-            pipeline.transform(training.X, f"X of {training.name}"),
-            pipeline.encode(training),
+            X,
+            Y,
             optimizer=optimizer,
             learning_rate=learning_rate,
             batch_size=batch_size,
@@ -100,18 +119,15 @@ def train(
             seed=seed,
             verbose=0 if as_json else 1,
         )
+        del X
     if history.stopped == "divergence":
         raise ChainruleError(f"{history.message} No model was written.")
     if history.stopped == "interrupt" and not history.epochs:
         sys.stderr.write("chainrule: interrupted in the first epoch. No model was written.\n")
         raise typer.Exit(130)  # what shells give a command that Ctrl-C ended
+    pipeline.training.update(about)
     pipeline.training.update(
         {
-            "data": source.name,
-            "fingerprint": source.fingerprint(),
-            "test_fraction": test_fraction,
-            "seed": seed,
-            "rows": len(training.X),
             "optimizer": optimizer,
             "stopped": history.stopped,
             "restored_epoch": history.restored_epoch,
@@ -120,42 +136,57 @@ def train(
         }
     )
     pipeline.save(out)  # before the test, so that nothing from here on can lose what was trained
-    figures = pipeline.evaluate(test)
-    pipeline.training["test"] = without_nan(figures)
+    figures = pipeline.evaluate(test_rows)
+    pipeline.training["test"] = without_nan({k: v for k, v in figures.items() if k != "confusion_matrix"})
     pipeline.save(out)
+    say_unforeseen(pipeline, test_rows.X)
     _say_history(say, history)
     say.line("on the test rows:")
-    say.figures(dict(figures))
+    say.figures(figures)
+    if "confusion_matrix" in figures:
+        say.confusions(figures["confusion_matrix"], class_names(pipeline))
     say.line(f"saved {out}")
-    say.result({"model": str(out), "task": chosen, "reason": reason, **pipeline.training})
+    result = {"model": str(out), "task": chosen, "reason": reason, **describe_columns(pipeline), **pipeline.training}
+    say.result(result | {"test": figures})
 
 
 def _pipeline(
     source: LabelledData, training: LabelledData, task: Task, scale: bool, options: dict[str, Any]
 ) -> Pipeline:
-    """Set up the network, with all classes that the source has, and the scalings of the training rows."""
-    check_finite(source.X, "float64", f"X of {source.name}")
-    labels = source.required_labels()
-    classes = np.unique(labels) if task == "classification" else np.array([])
-    if task == "classification" and len(classes) < 2:
-        hint = "There is nothing to tell apart."
-        raise DataError(text(f"targets of {source.name}", expected="2 classes or more", got=str(classes), hint=hint))
-    columns = training.required_labels().reshape(len(training.X), -1)
+    """Set up the network, with all classes that the source has, and the encoding of the training rows."""
+    if source.schema is None:
+        check_finite(source.X, "float64", f"X of {source.name}")
+        n = training.X.shape[1]
+        inputs: Scaling | Encoding = Scaling.fit(training.X) if scale else Scaling.none(n)
+    else:
+        inputs = Encoding.fit(training.X, source.schema.columns, scale)
+        n = inputs.width
+    classes = np.unique(source.required_labels()) if task == "classification" else np.array([])
+    labels = training.required_labels()
+    columns = labels.reshape(len(labels), -1)
     n_out = len(classes) if task == "classification" else columns.shape[1]
     net = Network(
-        [training.X.shape[1], *options["hidden"], n_out],
+        [n, *options["hidden"], n_out],
         [options["activation"]] * len(options["hidden"]) + [options["output"]],
         options["cost"],
         initializer=options["initializer"],
         dtype=options["dtype"],
         seed=options["seed"],
     )
-    inputs = Scaling.fit(training.X) if scale else Scaling.none(training.X.shape[1])
+    if isinstance(inputs, Encoding):
+        net.W[1][inputs.untrained] = 0  # no training row reaches these weights; a text never seen shall say nothing
     # targets are scaled where nothing ties them to their own units: not under exp, logistic or poisson
     free = net.plan.activation(net.L).range == REALS and net.plan.cost.targets == REALS
     targets = Scaling.fit(columns) if scale and free and task == "regression" else Scaling.none(n_out)
     names = training.class_names if len(training.class_names) == len(classes) else ()
-    return Pipeline(net, task, inputs, targets, classes, names, training.feature_names)
+    if task == "classification":
+        baseline = np.bincount(np.searchsorted(classes, labels), minlength=n_out) / len(labels)
+    else:
+        baseline = columns.mean(axis=0, dtype=np.float64)
+    schema = source.schema
+    return Pipeline(
+        net, task, inputs, targets, classes, names, training.feature_names, schema=schema, baseline=baseline
+    )
 
 
 def _say_history(say: Printer, history: History) -> None:

@@ -9,9 +9,22 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data.columns import Column, Schema
 from chainrule.errors import DataError, text
 
 Task = Literal["classification", "regression"]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where rows stand in their file: `numbers` (m,) counts lines from 1, the header's, or rows from 0."""
+
+    unit: Literal["line", "row"]
+    numbers: NDArray[np.int64]
+
+    def of(self, row: int) -> str:
+        """Name the place of a row."""
+        return f"{self.unit} {self.numbers[row]}"
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,8 @@ class LabelledData:
     """Rows of features with their targets, as read.
 
     `X` is (m, n); `labels` is (m,), or (m, k) for k numbers each row, or None where a file has none. `test` is the
-    part that the source itself sets aside, if it does.
+    part that the source itself sets aside, if it does. A table has a `schema`, and its X holds numbers, and categories
+    as places among their levels, NaN where a value is missing; `places` says where each row stands in the file.
     """
 
     name: str
@@ -28,15 +42,30 @@ class LabelledData:
     feature_names: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     test: LabelledData | None = field(default=None, repr=False)
+    schema: Schema | None = None
+    places: Places | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of a table; none for arrays."""
+        return () if self.schema is None else self.schema.columns
 
     def take(self, rows: NDArray[np.intp]) -> LabelledData:
         """Pick some rows."""
         labels = None if self.labels is None else self.labels[rows]
-        return replace(self, X=self.X[rows], labels=labels, test=None)
+        places = None if self.places is None else replace(self.places, numbers=self.places.numbers[rows])
+        return replace(self, X=self.X[rows], labels=labels, test=None, places=places)
+
+    def where(self, row: int) -> str:
+        """Say where a row is, as its source counts: "line 7 of a.csv", "row 3 of b.npz"."""
+        place = f"row {row}" if self.places is None else self.places.of(row)
+        return f"{place} of {self.name}"
 
     def fingerprint(self) -> str:
         """SHA-256 of the rows and labels, by which `evaluate` knows the data again that a model was trained on."""
         digest = hashlib.sha256(f"{self.X.shape} {self.X.dtype}".encode())
+        for column in self.columns:
+            digest.update(repr((column.name, column.levels)).encode())
         digest.update(np.ascontiguousarray(self.X).data)
         if self.labels is not None:
             digest.update(np.ascontiguousarray(self.labels).tobytes())
@@ -46,6 +75,8 @@ class LabelledData:
         """Give the labels, or a DataError where there are none."""
         if self.labels is None:
             hint = "Store them under the name Y (or y_train, y_test)."
+            if self.schema is not None:
+                hint = f"They stand in the column {self.schema.target.name!r}."
             raise DataError(text(self.name, expected="targets beside the rows", got="rows only", hint=hint))
         return self.labels
 
@@ -53,19 +84,21 @@ class LabelledData:
 def choose_task(data: LabelledData, requested: str | None) -> tuple[Task, str]:
     """Tell classification from regression, and say why.
 
-    Text, booleans, and at most 100 different integers that repeat at least twice on average are classes; everything
-    else is numbers to predict. Raises DataError for a task that the labels don't allow.
+    Classes are text, booleans, and integers that repeat at least twice on average, if there are at most 20 different
+    ones, or at most 100 that number the classes from 0 or 1 without a gap; everything else is numbers to predict.
+    Raises DataError for a task that the labels don't allow.
     """
     labels = data.required_labels()
     if requested == "regression" and labels.dtype.kind not in "fiu":
         hint = "Use --task classification."
-        raise DataError(text("--task regression", expected="numbers as targets", got=f"{labels.dtype}", hint=hint))
+        got = f"{labels.dtype}" if data.schema is None else f"text, such as {str(labels[0])!r}"
+        raise DataError(text("--task regression", expected="numbers as targets", got=got, hint=hint))
     if requested == "classification" and labels.ndim != 1:
         hint = "Give one label per row."
         raise DataError(text("--task classification", expected="1 column", got=f"shape {labels.shape}", hint=hint))
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         row = int(np.argwhere(~np.isfinite(labels.reshape(len(labels), -1)))[0][0])
-        what, hint = f"target of row {row} of {data.name}", "Remove or fill such rows first."
+        what, hint = f"target of {data.where(row)}", "Remove or fill such rows first."
         raise DataError(text(what, expected="a finite number", got=str(labels[row]), hint=hint))
     if requested in get_args(Task):
         return cast(Task, requested), "as requested"
@@ -75,11 +108,36 @@ def choose_task(data: LabelledData, requested: str | None) -> tuple[Task, str]:
     if labels.ndim == 1 and labels.dtype.kind in "USb":
         return "classification", "the targets are text" if labels.dtype.kind != "b" else "the targets are true or false"
     if labels.ndim == 1 and labels.dtype.kind in "iu":
-        n_distinct = len(np.unique(labels))
-        if n_distinct <= 100 and 2 * n_distinct <= len(labels):
-            return "classification", f"the targets are {n_distinct} different integers that repeat"
-        return "regression", f"the targets are {n_distinct} different integers"
+        different = np.unique(labels)
+        n = len(different)
+        numbered = n <= 100 and int(different[0]) in (0, 1) and int(different[-1]) - int(different[0]) == n - 1
+        if (n <= 20 or numbered) and 2 * n <= len(labels):
+            return "classification", f"the targets are {n} different integers that repeat"
+        return "regression", f"the targets are {n} different integers"
+    if data.schema is not None:
+        return "regression", "the targets are numbers with decimals"
     return "regression", f"the targets are numbers of dtype {labels.dtype}"
+
+
+def check_variety(data: LabelledData, task: Task) -> None:
+    """See that there is something to learn: two classes, or two numbers, and classes that repeat. Raises DataError."""
+    labels = data.required_labels()
+    what = f"targets of {data.name}" if data.schema is None else f"target {data.schema.target.name!r} of {data.name}"
+    if task == "regression":
+        if len(labels) > 1 and bool((labels == labels[0]).all()):
+            hint = "There is nothing to predict."
+            got = f"{labels[0]} in every row"
+            raise DataError(text(what, expected="numbers that differ", got=got, hint=hint))
+        return
+    n = len(np.unique(labels))
+    if n < 2:
+        hint = "There is nothing to tell apart."
+        got = str(np.unique(labels)) if data.schema is None else f"{str(labels[0])!r} in every row"
+        raise DataError(text(what, expected="2 classes or more", got=got, hint=hint))
+    if labels.dtype.kind in "US" and n > 20 and 2 * n > len(labels):
+        hint = "Each class needs rows to be learned from; choose another column."
+        got = f"{n:,} different texts in {len(labels):,} rows"
+        raise DataError(text(what, expected="classes that repeat", got=got, hint=hint))
 
 
 def split(data: LabelledData, fraction: float, seed: int, task: Task) -> tuple[LabelledData, LabelledData]:

@@ -7,31 +7,63 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Figures = dict[str, Any]
 
-def classification(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    """Accuracy and balanced accuracy, in 0..1, beside the share of the most frequent class."""
-    from sklearn.metrics import accuracy_score
 
-    counts = np.unique(truth, return_counts=True)[1]
-    recalls = [float(np.mean(predicted[truth == c] == c)) for c in np.unique(truth)]
-    return {
+def classification(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    probabilities: NDArray[Any] | None = None,
+    shares: NDArray[np.float64] | None = None,
+    n_classes: int | None = None,
+) -> Figures:
+    """Accuracy and balanced accuracy, in 0..1, log loss and confusion matrix, beside the most frequent class.
+
+    `shares` are the classes' shares of the training rows: the baseline answers the largest, and its probabilities are
+    these shares. Without them they are those of `truth`. `probabilities` is (m, n_classes); without it there is no log
+    loss. Row i, column j of the confusion matrix counts rows of class i that are taken for class j.
+    """
+    from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, recall_score
+
+    every = np.arange(n_classes if n_classes is not None else 1 + max(truth.max(), predicted.max()))
+    there = np.unique(truth)
+    if shares is None:
+        shares = np.bincount(truth, minlength=len(every)) / len(truth)
+    constant = np.full_like(truth, shares.argmax())
+
+    def balanced(answers: NDArray[Any]) -> float:
+        return float(recall_score(truth, answers, labels=there, average="macro", zero_division=0))
+
+    def loss(p: NDArray[Any]) -> float:
+        # only the classes' own probabilities count, and they are taken as they are
+        return float(log_loss(truth, p, labels=every))
+
+    figures: Figures = {
         "accuracy": float(accuracy_score(truth, predicted)),
-        "balanced_accuracy": float(np.mean(recalls)),
-        "baseline_accuracy": float(counts.max() / counts.sum()),
+        "balanced_accuracy": balanced(predicted),
+        "baseline_accuracy": float(accuracy_score(truth, constant)),
+        "baseline_balanced_accuracy": balanced(constant),
     }
+    if probabilities is not None:
+        figures["log_loss"] = loss(probabilities)
+        figures["baseline_log_loss"] = loss(np.broadcast_to(shares, (len(truth), len(every))))
+    figures["confusion_matrix"] = confusion_matrix(truth, predicted, labels=every).tolist()
+    return figures
 
 
-def regression(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    """R², mean absolute error and root mean squared error in the targets' units, and the errors of the mean."""
+def regression(truth: NDArray[Any], predicted: NDArray[Any], mean: NDArray[np.float64] | None = None) -> Figures:
+    """R², mean absolute error and root mean squared error in the targets' units, and those of always answering `mean`.
+
+    `mean`, (k,), is that of the training rows; without it, that of `truth`. R² of a single row is undefined and left
+    out.
+    """
     from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 
-    mean = np.broadcast_to(truth.mean(axis=0), truth.shape)
-    figures = {
-        "mae": float(mean_absolute_error(truth, predicted)),
-        "rmse": float(np.sqrt(mean_squared_error(truth, predicted))),
-        "baseline_mae": float(mean_absolute_error(truth, mean)),
-        "baseline_rmse": float(np.sqrt(mean_squared_error(truth, mean))),
-    }
-    if len(truth) > 1:  # R² of a single row is undefined
-        figures = {"r2": float(r2_score(truth, predicted)), **figures}
+    constant = np.broadcast_to(truth.mean(axis=0) if mean is None else mean, truth.shape)
+    figures: Figures = {}
+    for prefix, answers in (("", predicted), ("baseline_", constant)):
+        if len(truth) > 1:
+            figures[f"{prefix}r2"] = float(r2_score(truth, answers))
+        figures[f"{prefix}mae"] = float(mean_absolute_error(truth, answers))
+        figures[f"{prefix}rmse"] = float(np.sqrt(mean_squared_error(truth, answers)))
     return figures

@@ -1,7 +1,8 @@
-"""From raw columns to predictions in the user's own units: scaling, network, classes; all data, no code."""
+"""From raw columns to predictions in the user's own units: encoding, network, classes; all data, no code."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,95 +10,167 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.data import metrics
+from chainrule.data import metrics, stored, tables
+from chainrule.data.blocks import Table
+from chainrule.data.columns import Schema
+from chainrule.data.encoding import Encoding, encoded_blocks
+from chainrule.data.frames import FrameTable
 from chainrule.data.labelled import LabelledData, Task
-from chainrule.engine.inputs import cast, check_finite, check_rows, check_targets, row_blocks
+from chainrule.data.metrics import Figures
+from chainrule.data.scaling import Scaling
+from chainrule.engine.inputs import cast, check_finite, check_rows, check_targets
 from chainrule.engine.network import Network
 from chainrule.errors import DataError, InputError, ModelFileError, text
+from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.modelfile import format as modelfile
 from chainrule.modelfile.networks import arrays_of, build, describe
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Standardising, (x − mean)/scale, column by column; a constant column has scale 1."""
-
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-
-    @classmethod
-    def fit(cls, X: NDArray[Any]) -> Scaling:
-        """Take mean and standard deviation of each column, in blocks of rows."""
-        from sklearn.preprocessing import StandardScaler
-
-        scaler = StandardScaler()
-        with np.errstate(over="ignore", invalid="ignore"):
-            for rows in row_blocks(len(X)):
-                scaler.partial_fit(X[rows].astype(np.float64))
-        bad = np.flatnonzero(~(np.isfinite(scaler.mean_) & np.isfinite(scaler.var_)))
-        if len(bad):
-            hint = "Divide it by its largest number first."
-            got = f"numbers up to {np.abs(X[:, bad[0]]).max():g}"
-            raise DataError(text(f"column {bad[0]}", expected="numbers whose squares are finite", got=got, hint=hint))
-        return cls(scaler.mean_, scaler.scale_)
-
-    @classmethod
-    def none(cls, n: int) -> Scaling:
-        """Leave n columns as they are."""
-        return cls(np.zeros(n), np.ones(n))
-
-    def apply(self, X: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
-        """Scale; (m, n) -> (m, n) of `dtype`."""
-        out = np.empty(X.shape, dtype=dtype)
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found by whoever casts it
-            for rows in row_blocks(len(X)):
-                out[rows] = (X[rows] - self.mean) / self.scale
-        return out
-
-    def undo(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        """Give scaled numbers back in their own units."""
-        return np.asarray(X * self.scale + self.mean, dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """A trained network with its preprocessing: what `chainrule train` saves and `cr.load_pipeline` gives.
 
-    `net` works on scaled columns; `predict` takes raw ones and answers in the user's units: labels, or numbers.
+    `net` works on encoded columns; `predict` takes raw ones and answers in the user's units: labels, or numbers. A
+    model of a table has its `schema`, and an `Encoding` as `inputs`; one of arrays has a `Scaling`. `baseline` is what
+    always gives the same answer: the classes' shares of the training rows, or their mean target.
     """
 
     net: Network
     task: Task
-    inputs: Scaling
+    inputs: Scaling | Encoding
     targets: Scaling
     classes: NDArray[Any]
     class_names: tuple[str, ...] = ()
     feature_names: tuple[str, ...] = ()
     training: dict[str, Any] = field(default_factory=dict, repr=False)
+    schema: Schema | None = None
+    baseline: NDArray[np.float64] | None = None
 
-    def transform(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
-        """Check and scale raw rows, (m, n_0) -> (m, n_0) in the network's dtype. Raises InputError."""
-        rows = check_rows(X, self.net.sizes[0], name)
-        check_finite(rows, "float64", name)
-        return cast(self.inputs.apply(rows, self.net.dtype), self.net.plan.dtype, name)
+    def transform(self, X: Any, name: str = "X") -> NDArray[Any]:
+        """Check and encode raw rows, (m, n_0), in the network's dtype.
 
-    def outputs(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
+        X is a pandas or polars frame, a pyarrow table or a dict of columns for a model of a table, and an array for a
+        model of arrays. Raises InputError or DataError.
+        """
+        return self._encoded(self._raw(X, name), name, 0)
+
+    def outputs(self, X: Any, name: str = "X") -> NDArray[Any]:
         """a^L of raw rows, (m, n_L), in the network's own units: probabilities for a softmax output."""
-        return self.net.predict(self.transform(X, name))
+        return self.raw_outputs(self._raw(X, name), name)
 
-    def predict(self, X: ArrayLike, name: str = "X") -> NDArray[Any]:
-        """Give labels, (m,), or numbers in the targets' units, (m,) or (m, k)."""
-        outputs = self.outputs(X, name)
+    def predict(self, X: Any, name: str = "X") -> NDArray[Any]:
+        """Give labels, (m,), or numbers in the targets' units, (m,) or (m, k).
+
+        Parameters
+        ----------
+        X : frame, table, dict or array
+            For a model of a table a pandas or polars frame, a pyarrow table, or a dict of columns, whose columns are
+            found by name; for a model of arrays an array, (m, n_0).
+        name : str
+            What errors call X.
+
+        Raises
+        ------
+        InputError
+            For an array of another shape, dtype or with numbers that are not finite; for what has no named columns.
+        DataError
+            For a column that is missing, and for a text in a column of numbers.
+
+        Examples
+        --------
+        >>> import numpy as np, chainrule as cr
+        >>> net = cr.Network([2, 2], "softmax", "cross_entropy", initializer="zeros")
+        >>> net.W[1][...] = [[1, -1], [0, 0]]
+        >>> model = Pipeline(net, "classification", Scaling.none(2), Scaling.none(2), np.array(["up", "down"]))
+        >>> model.predict([[2.0, 0.0], [-2.0, 0.0]]).tolist()
+        ['up', 'down']
+        """
+        return self.answers(self.outputs(X, name))
+
+    def probabilities(self, X: Any, name: str = "X") -> NDArray[np.float64]:
+        """Give the probability of each class, (m, n_classes), in the order of `classes`; X is as in `predict`.
+
+        Outputs that are no distribution, such as those of logistic units, are divided by their sum. Raises InputError
+        for a regression, and where outputs may be negative.
+
+        >>> import numpy as np, chainrule as cr
+        >>> net = cr.Network([2, 2], "softmax", "cross_entropy", initializer="zeros")
+        >>> model = Pipeline(net, "classification", Scaling.none(2), Scaling.none(2), np.array(["no", "yes"]))
+        >>> model.probabilities([[3.0, -1.0]]).tolist()
+        [[0.5, 0.5]]
+        """
+        self.check_probabilities()
+        return self.shares(self.outputs(X, name))
+
+    # --- in steps, for those who read a table block by block ----------------------------------------------------------
+    def raw_outputs(self, raw: NDArray[Any], name: str = "X") -> NDArray[Any]:
+        """a^L, (m, n_L), of checked rows of an array or of a table's raw matrix."""
+        out = np.empty((len(raw), self.net.sizes[-1]), dtype=self.net.dtype)
+        for rows in self._row_blocks(len(raw)):
+            out[rows] = self.net.predict(self._encoded(raw[rows], name, rows.start))
+        return out
+
+    def answers(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Turn a^L into labels, (m,), or numbers in the targets' units, (m,) or (m, k)."""
         if self.task == "classification":
             return np.asarray(self.classes[outputs.argmax(axis=1)])
         numbers = self.targets.undo(outputs)
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether outputs are probabilities of classes, or can be made to be."""
+        g = self.net.plan.activation(self.net.L)
+        return self.task == "classification" and g.range.within(NOT_NEGATIVE)
+
+    def check_probabilities(self) -> None:
+        """See that there are probabilities. Raises InputError."""
+        if not self.has_probabilities:
+            g = self.net.plan.activation(self.net.L)
+            got = "a regression" if self.task == "regression" else f"outputs of {g.name}, which may be negative"
+            hint = "Train with a softmax output, the default for classes."
+            raise InputError(text("probabilities", expected="a classification by outputs ≥ 0", got=got, hint=hint))
+
+    def shares(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
+        """Divide each row by its sum; a row of zeros becomes equal shares."""
+        numbers = outputs.astype(np.float64)
+        total = numbers.sum(axis=1, keepdims=True)
+        numbers[(total == 0)[:, 0]] = 1
+        return np.asarray(numbers / np.where(total == 0, numbers.shape[1], total))
+
+    def read(self, table: Table) -> Iterator[tables.RawBlock]:
+        """Read the columns that the model takes from a table, block by block. Raises DataError."""
+        if self.schema is None:
+            hint = f"Give an NPZ file, or a folder of IDX files, with {self.net.sizes[0]} columns."
+            got = "a table"
+            raise DataError(text(table.name, expected="arrays, as the model was trained on", got=got, hint=hint))
+        return tables.blocks(table, self.schema, with_target=False)
+
+    def raw(self, data: LabelledData) -> NDArray[Any]:
+        """Give the rows of a data set for `raw_outputs`, checked. Raises InputError."""
+        return data.X if self.schema is not None else self._raw(data.X, f"X of {data.name}")
+
+    def _raw(self, X: ArrayLike, name: str) -> NDArray[Any]:
+        """Check rows: those of a frame as a raw matrix, those of an array as they are."""
+        if self.schema is None:
+            rows = check_rows(X, self.net.sizes[0], name)
+            check_finite(rows, "float64", name)
+            return rows
+        some = [block.X for block in self.read(FrameTable(X, name))]
+        return some[0] if len(some) == 1 else np.concatenate(some)
+
+    def _row_blocks(self, m: int) -> list[slice]:
+        return encoded_blocks(m, max(self.net.sizes))
+
+    def _encoded(self, raw: NDArray[Any], name: str, first_row: int) -> NDArray[Any]:
+        return cast(self.inputs.apply(raw, self.net.dtype), self.net.plan.dtype, name, first_row)
+
+    # --- with targets -------------------------------------------------------------------------------------------------
     def encode(self, data: LabelledData) -> NDArray[Any]:
         """Turn labels into what the network is trained on: class indices (m,), or scaled numbers (m, k)."""
         labels = data.required_labels()
         if self.task == "classification":
-            return self._class_indices(labels, data.name)
+            return self._class_indices(labels, data)
         numbers = labels.reshape(len(labels), -1)
         if numbers.dtype.kind not in "fiub" or numbers.shape[1] != len(self.targets.mean):
             expected = f"{len(self.targets.mean)} number(s) per row"
@@ -106,60 +179,81 @@ class Pipeline:
         check_finite(numbers, "float64", f"targets of {data.name}")
         return self.targets.apply(numbers, self.net.dtype)
 
-    def _class_indices(self, labels: NDArray[Any], name: str) -> NDArray[np.intp]:
+    def _class_indices(self, labels: NDArray[Any], data: LabelledData) -> NDArray[np.intp]:
         if labels.ndim != 1:
             hint = "Give one label per row."
-            raise DataError(text(f"targets of {name}", expected="1 column", got=f"shape {labels.shape}", hint=hint))
-        known = {label: index for index, label in enumerate(self.classes.tolist())}
-        for row, label in enumerate(labels.tolist()):
-            if label not in known:
-                shown = ", ".join(map(str, list(known)[:10]))
-                hint = "A model can only be measured on classes that it was trained on."
-                what = f"target of row {row} of {name}"
-                raise DataError(text(what, expected=f"one of the classes {shown}", got=repr(label), hint=hint))
-        return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
+            what = f"targets of {data.name}"
+            raise DataError(text(what, expected="1 column", got=f"shape {labels.shape}", hint=hint))
+        if (labels.dtype.kind == "U") == (self.classes.dtype.kind == "U"):
+            order = self.classes.argsort(kind="stable")
+            found = order[np.searchsorted(self.classes, labels, sorter=order).clip(max=len(order) - 1)]
+            unknown = self.classes[found] != labels
+        else:  # no text is a number
+            found, unknown = np.zeros(len(labels), dtype=np.intp), np.ones(len(labels), dtype=np.bool_)
+        if unknown.any():
+            row = int(unknown.argmax())
+            shown = ", ".join(map(str, self.classes[:10].tolist()))
+            hint = "A model can only be measured on classes that it was trained on."
+            got, what = repr(labels[row].item()), f"target of {data.where(row)}"
+            raise DataError(text(what, expected=f"one of the classes {shown}", got=got, hint=hint))
+        return np.asarray(found)
 
     def check(self, data: LabelledData) -> None:
         """See that the pipeline can be trained and measured on these rows, naming them as the source counts them.
 
         Raises InputError or DataError.
         """
-        check_rows(data.X, self.net.sizes[0], f"X of {data.name}")
-        check_finite(data.X, "float64", f"X of {data.name}")
+        name = f"X of {data.name}"
+        check_rows(data.X, self.net.sizes[0] if self.schema is None else len(self.schema.columns), name)
+        if self.schema is None:
+            check_finite(data.X, "float64", name)
         check_targets(self.encode(data), len(data.X), self.net.plan, f"targets of {data.name}", "X")
 
-    def evaluate(self, data: LabelledData) -> dict[str, float]:
-        """Measure predictions against labels: accuracies, or errors in the targets' units, beside baselines; and C.
+    def encoded(self, data: LabelledData) -> NDArray[Any]:
+        """Encode the rows of a data set that `check` has seen, in the network's dtype."""
+        return self._encoded(data.X, f"X of {data.name}", 0)
+
+    def evaluate(self, data: LabelledData) -> Figures:
+        """Measure predictions against labels: `metrics.classification` or `metrics.regression`; and C.
 
         C (E4) is the network's own: of targets that are scaled where the pipeline scales them.
         """
-        X = self.transform(data.X, f"X of {data.name}")
+        self.check(data)
         targets = self.encode(data)
-        cost = {"cost": self.net.cost(X, targets)}
-        outputs = self.net.predict(X)
+        checked = check_targets(targets, len(data.X), self.net.plan)
+        net, name = self.net, f"X of {data.name}"
+        outputs = np.empty((len(data.X), net.sizes[-1]), dtype=net.dtype)
+        costs = np.empty(len(data.X), dtype=net.dtype)
+        for rows in self._row_blocks(len(data.X)):
+            run = net.engine.forward(net.plan, net.parameters, self._encoded(data.X[rows], name, rows.start))
+            outputs[rows] = run.a[net.L]
+            costs[rows] = net.engine.example_costs(net.plan, run, checked.rows(rows))
+        cost = {"cost": float(net.engine.batch_cost(net.plan, costs, None))}
         if self.task == "classification":
-            return metrics.classification(targets, outputs.argmax(axis=1)) | cost
-        return metrics.regression(self.targets.undo(targets), self.targets.undo(outputs)) | cost
+            p = self.shares(outputs) if self.has_probabilities else None
+            return metrics.classification(targets, outputs.argmax(axis=1), p, self.baseline, len(self.classes)) | cost
+        return metrics.regression(self.targets.undo(targets), self.targets.undo(outputs), self.baseline) | cost
 
     def save(self, path: str | Path) -> None:
         """Write network, preprocessing and training history to a model file, atomically. Raises ModelFileError."""
-        header = {
-            "network": describe(self.net),
-            "pipeline": {
-                "task": self.task,
-                "classes": self.classes.tolist(),
-                "class_names": list(self.class_names),
-                "feature_names": list(self.feature_names),
-            },
-            "training": self.training,
+        pipeline = {
+            "task": self.task,
+            "classes": self.classes.tolist(),
+            "class_names": list(self.class_names),
+            "feature_names": list(self.feature_names),
+            "table": stored.describe_table(self.schema, self.inputs),
         }
-        scalings = {
-            "inputs.mean": self.inputs.mean,
-            "inputs.scale": self.inputs.scale,
+        header = {"network": describe(self.net), "pipeline": pipeline, "training": self.training}
+        scaling = self.inputs.scaling if isinstance(self.inputs, Encoding) else self.inputs
+        arrays = {
+            "inputs.mean": scaling.mean,
+            "inputs.scale": scaling.scale,
             "targets.mean": self.targets.mean,
             "targets.scale": self.targets.scale,
         }
-        modelfile.write(path, header, arrays_of(self.net) | scalings)
+        if self.baseline is not None:
+            arrays["baseline"] = self.baseline
+        modelfile.write(path, header, arrays_of(self.net) | arrays)
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
@@ -168,8 +262,8 @@ def load_pipeline(path: str | Path) -> Pipeline:
     Returns
     -------
     Pipeline
-        `predict(X)` takes raw columns, (m, n_0), and gives labels or numbers in the targets' units; `net` is the
-        network, which works on scaled columns.
+        `predict(X)` takes raw columns and gives labels or numbers in the targets' units; `probabilities(X)` gives those
+        of the classes; `net` is the network, which works on encoded columns.
 
     Raises
     ------
@@ -194,46 +288,4 @@ def load_pipeline(path: str | Path) -> Pipeline:
     if "pipeline" not in header:
         hint = "It holds a network alone: use cr.load(path)."
         raise ModelFileError(text(str(path), expected="a model with its preprocessing", got="none in it", hint=hint))
-    hint = "The file is damaged, or was written by a program other than chainrule."
-    n_in, n_out = net.sizes[0], net.sizes[-1]
-    try:
-        given = header["pipeline"]
-        task = given["task"]
-        inputs = Scaling(arrays["inputs.mean"], arrays["inputs.scale"])
-        targets = Scaling(arrays["targets.mean"], arrays["targets.scale"])
-        classes = np.array(given["classes"])
-        names = tuple(map(str, given["class_names"])), tuple(map(str, given["feature_names"]))
-        training = _training(header.get("training", {}))
-    except (KeyError, TypeError, ValueError, InputError) as error:
-        got = f"{type(error).__name__} {error}"
-        raise ModelFileError(text(f"pipeline of {path}", expected="a whole one", got=got, hint=hint)) from None
-    fits = (
-        task in ("classification", "regression")
-        and inputs.mean.shape == inputs.scale.shape == (n_in,)
-        and targets.mean.shape == targets.scale.shape == (n_out,)
-        and bool(np.all(inputs.scale != 0) and np.all(targets.scale != 0))
-        and classes.shape == ((n_out,) if task == "classification" else (0,))
-        and classes.dtype.kind in "iufbU"
-        and len(set(classes.tolist())) == len(classes)
-    )
-    if not fits:
-        got = "classes or scalings of other sizes"
-        raise ModelFileError(text(f"pipeline of {path}", expected="one that fits the network", got=got, hint=hint))
-    return Pipeline(net, task, inputs, targets, classes, *names, training)
-
-
-def _training(given: Any) -> dict[str, Any]:
-    """Check what a model file says of its training: nothing, or all that `chainrule train` writes."""
-    texts, whole = ("data", "fingerprint", "optimizer", "stopped"), ("seed", "rows")
-    kinds: dict[str, type] = dict.fromkeys(texts, str) | dict.fromkeys(whole, int)
-    kinds |= {"test_fraction": float, "history": dict, "test": dict}
-    if not isinstance(given, dict):
-        raise TypeError("training is no object")
-    if given:
-        for key, kind in kinds.items():
-            if not isinstance(given[key], kind):
-                raise TypeError(f"training: {key} is no {kind.__name__}")
-        lists = [given["history"][key] for key in ("epoch", "cost")]
-        if not all(isinstance(numbers, list) for numbers in lists) or not 0 <= given["seed"] < 2**32:
-            raise ValueError("training: history or seed")
-    return dict(given)
+    return Pipeline(net, **stored.parts(header, arrays, net.sizes, str(path)))

@@ -3,21 +3,84 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from chainrule.data import embedded, idx, npz
+from chainrule.data import delimited, embedded, idx, npz, tables
+from chainrule.data.columns import Schema, listed
 from chainrule.data.labelled import LabelledData
 from chainrule.errors import DataError, text
 
+_KINDS = f"{', '.join(embedded.NAMES)}, a CSV, TSV, Parquet or NPZ file, or a folder of IDX files"
 
-def read(source: str) -> LabelledData:
-    """Read an embedded data set by name, a folder of IDX files, or an NPZ file.
 
-    Raises DataError for anything else, with the nearest names.
+def read(
+    source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = (), test: str | None = None
+) -> LabelledData:
+    """Read data to train on: an embedded data set by name, a table, a folder of IDX files, or an NPZ file.
+
+    `target`, `keep` and `drop` name columns of a table; `test` is the data whose rows are the test part, with the same
+    columns. Raises DataError for anything else, with the nearest names.
 
     >>> read("iris").X.shape
     (150, 4)
     """
+    _refuse_standard_input(source)
+    if _is_table(source):
+        data = tables.read(source, target, keep, drop)
+    else:
+        data = _arrays(source)
+        for option, given in (("--target", target), ("--keep", keep), ("--drop", drop)):
+            if given:
+                got, hint = f"{option} with {source}", "Leave it out: arrays hold their targets apart from the rows."
+                raise DataError(text(option, expected="a table, such as a CSV file", got=got, hint=hint))
+    if test is None:
+        return data
+    part = read_as(test, data.schema)
+    if part.X.shape[1] != data.X.shape[1]:
+        hint = "Both parts need the same columns."
+        got = f"{part.X.shape[1]} of them"
+        raise DataError(text(f"--test {test}", expected=f"{data.X.shape[1]} columns", got=got, hint=hint))
+    part.required_labels()
+    return replace(data, test=replace(part, test=None))
+
+
+def read_as(source: str, schema: Schema | None) -> LabelledData:
+    """Read data for a model whose columns are known: a table for one of a table, arrays for one of arrays.
+
+    Raises DataError for the other kind.
+    """
+    _refuse_standard_input(source)
+    if schema is None and _is_table(source):
+        hint = "Give arrays, such as an NPZ file, or train on a table."
+        raise DataError(text(source, expected="arrays, as the model was trained on", got="a table", hint=hint))
+    if schema is None:
+        return _arrays(source)
+    if not _is_table(source):
+        columns = listed([column.name for column in schema.columns])
+        hint = "Write the rows to a CSV file."
+        got = "arrays" if _exists(source) else "no such file"
+        raise DataError(text(source, expected=f"a table with the columns {columns}", got=got, hint=hint))
+    return tables.read_as(source, schema)
+
+
+def _refuse_standard_input(source: str) -> None:
+    if source == delimited.STANDARD_INPUT:
+        hint = "Save it to a file first: only predict reads standard input, and all of its rows."
+        raise DataError(text("DATA", expected="data that can be read twice", got="standard input", hint=hint))
+
+
+def _is_table(source: str) -> bool:
+    """Say whether DATA is to be read as a table; a folder may have any name."""
+    return tables.is_table(source) and Path(source).is_file()
+
+
+def _exists(source: str) -> bool:
+    return source in embedded.NAMES or Path(source).exists()
+
+
+def _arrays(source: str) -> LabelledData:
     path = Path(source)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
@@ -33,8 +96,7 @@ def read(source: str) -> LabelledData:
     else:
         near = difflib.get_close_matches(source, embedded.NAMES, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
-        expected = f"one of {', '.join(embedded.NAMES)}, an NPZ file, or a folder of IDX files"
-        raise DataError(text("DATA", expected=expected, got=repr(source), hint=hint))
+        raise DataError(text("DATA", expected=f"one of {_KINDS}", got=repr(source), hint=hint))
     for part in (data, data.test):
         if part is not None and not part.X.size:
             got = f"shape {part.X.shape}"

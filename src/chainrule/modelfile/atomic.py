@@ -6,7 +6,9 @@ import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from chainrule.errors import ModelFileError, text
 
@@ -45,17 +47,18 @@ def _kind(path: Path) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
 
 
-def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, force it to disk, and put it in place in one step.
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a temporary file beside `path` to write to; at the end force it to disk, and put it in place in one step.
 
-    A file that was there keeps its rights; a new one has those of any new file.
+    A file that was there keeps its rights; a new one has those of any new file. An error within leaves no file.
     Raises ModelFileError when the disk or the folder refuses; what was at `path` before is then still there.
     """
     target = check_writable(path)
     temporary = target.parent / f".chainrule-{secrets.token_hex(8)}"
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
@@ -71,6 +74,12 @@ def write_atomically(path: str | Path, content: bytes) -> None:
             ) from error
         raise
     _sync_folder(target.parent)
+
+
+def write_atomically(path: str | Path, content: bytes) -> None:
+    """Write a whole file by `atomic_file`. Raises ModelFileError."""
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def _sync_folder(folder: Path) -> None:

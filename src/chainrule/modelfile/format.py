@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.errors import ModelFileError, text
 from chainrule.modelfile.atomic import write_atomically
 
-VERSION = 1
+VERSION = 2
 _KEY = "chainrule"
 _DTYPES = ("F32", "F64")
 

@@ -1,0 +1,168 @@
+"""CSV and its kin: bytes -> lines -> rows of cells, with the place of whatever is wrong."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from chainrule.data.blocks import Block, rows_at_once
+from chainrule.data.cells import kind, normalised
+from chainrule.data.dialect import check_names, delimiter_of
+from chainrule.errors import DataError, text
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+STANDARD_INPUT = "-"
+_HEAD_LINES, _HEAD_CHARACTERS = 100, 1 << 16
+_BINARY = {
+    b"PK\x03\x04": "If it is a spreadsheet, save it as CSV.",
+    b"\xd0\xcf\x11\xe0": "If it is a spreadsheet, save it as CSV.",
+    b"\x1f\x8b": "If it is compressed by gzip, let its name end in .csv.gz.",
+    b"PAR1": "If it is a Parquet file, let its name end in .parquet.",
+    b"%PDF": "Save the table in it as CSV.",
+}
+_AS_UTF8 = "Save it as CSV in UTF-8."
+
+
+class DelimitedTable:
+    """A file of rows with commas, semicolons, tabs or bars between the cells, and a first line of names.
+
+    Standard input can be read once; a file from the start as often as `blocks` is called. Raises DataError for a file
+    that is empty, binary, not UTF-8 or UTF-16, or without a line of names.
+    """
+
+    unit: Literal["line", "row"] = "line"
+
+    def __init__(self, source: str) -> None:
+        self.name = "standard input" if source == STANDARD_INPUT else source
+        self._source = source
+        with self._readable(), ExitStack() as files:
+            stream = self._open()
+            if source != STANDARD_INPUT:
+                files.enter_context(stream)
+            head: list[str] = []
+            while len(head) < _HEAD_LINES and sum(map(len, head)) < _HEAD_CHARACTERS and (line := stream.readline()):
+                head.append(line)
+            self._delimiter = delimiter_of(head, tab_first=".tsv" in Path(source).suffixes)
+            self.comma = self._delimiter != ","
+            self._lines_to_come = itertools.chain(head, stream) if source == STANDARD_INPUT else None
+            self.names = self._header(head)
+
+    def blocks(self, which: Sequence[int]) -> Iterator[Block]:
+        """Read the columns with these numbers, from the first row on."""
+        size = rows_at_once(len(self.names))
+        with self._readable(), ExitStack() as files:
+            rows = self._rows(self._lines_to_come or files.enter_context(self._open()))
+            next(rows)
+            while some := list(itertools.islice(rows, size)):
+                places = np.array([place for place, _ in some], dtype=np.int64)
+                columns = list(zip(*(cells for _, cells in some), strict=True))
+                yield Block([normalised(columns[index]) for index in which], places)
+
+    def _open(self) -> io.TextIOWrapper:
+        if self._source == STANDARD_INPUT:
+            if sys.stdin is None:
+                raise DataError(text(self.name, expected="a table", got="a closed stream", hint="Name a file."))
+            raw: Any = io.BufferedReader(sys.stdin.buffer)
+        else:
+            raw = (gzip.open if self._source.lower().endswith(".gz") else open)(self._source, "rb")
+        try:
+            return io.TextIOWrapper(raw, encoding=self._encoding(raw.peek(4096)[:4096]), newline="")
+        except BaseException:
+            raw.close()
+            raise
+
+    def _encoding(self, begins: bytes) -> str:
+        if not begins:
+            hint = "Check how it was made."
+            raise DataError(text(self.name, expected="a table", got="an empty file", hint=hint))
+        if begins.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return "utf-16"
+        known = next((hint for magic, hint in _BINARY.items() if begins.startswith(magic)), None)
+        if known or b"\0" in begins:
+            hint = known or _AS_UTF8
+            raise DataError(text(self.name, expected="a table as text", got="a binary file", hint=hint))
+        return "utf-8-sig"
+
+    def _checked(self, lines: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(lines, start=1):
+            if "\0" in line:
+                what = f"line {number} of {self.name}"
+                got = "a zero byte, as in a binary file"
+                raise DataError(text(what, expected="text", got=got, hint=_AS_UTF8))
+            yield line
+
+    def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+        """Give each row that isn't blank, with the number of the line that it begins on."""
+        reader = csv.reader(self._checked(lines), delimiter=self._delimiter, skipinitialspace=True, strict=True)
+        n_cells = 0
+        while True:
+            place = reader.line_num + 1
+            try:
+                cells = next(reader, None)
+            except csv.Error as error:
+                hint = 'Close it; inside quotes, write a quote twice, as in "6"" pipe".'
+                what, got = f"line {place} of {self.name}", f"a row that can't be cut ({error})"
+                raise DataError(text(what, expected="quotes in pairs around a cell", got=got, hint=hint)) from None
+            if cells is None:
+                return
+            if not cells or (len(cells) == 1 and not cells[0].strip() and n_cells != 1):
+                continue
+            n_cells = n_cells or len(cells)
+            if len(cells) != n_cells:
+                hint = (
+                    f"Quote cells that hold {self._delimiter!r}." if len(cells) > n_cells else "Add the missing cells."
+                )
+                expected, what = f"{n_cells} cells, as the first line has", f"line {place} of {self.name}"
+                raise DataError(text(what, expected=expected, got=f"{len(cells)}", hint=hint))
+            yield place, cells
+
+    def _header(self, head: list[str]) -> tuple[str, ...]:
+        place, cells = next(self._rows(head), (1, []))
+        if not cells:
+            raise DataError(text(self.name, expected="a table", got="blank lines only", hint="Check how it was made."))
+        names = [cell.strip() for cell in cells]
+        if all(kind(name, self.comma) in ("number", "infinite", "separated") for name in names):
+            hint = "Write a first line with a name for each column."
+            got = f"only numbers, such as {names[0]!r}"
+            what = f"line {place} of {self.name}"
+            raise DataError(text(what, expected="the names of the columns", got=got, hint=hint))
+        return check_names(names, self.name)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turn what Python says of bytes that can't be read into errors of the file."""
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            what, got = self._undecodable(), f"the byte 0x{error.object[error.start]:02x}"
+            raise DataError(text(what, expected="text in UTF-8", got=got, hint=_AS_UTF8)) from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            hint = "Was it copied completely?"
+            raise DataError(text(self.name, expected="a whole gzip file", got=str(error), hint=hint)) from None
+        except OSError as error:
+            got = error.strerror or str(error)
+            raise DataError(text(self.name, expected="a file that can be read", got=got, hint="Check it.")) from None
+
+    def _undecodable(self) -> str:
+        """Name the first line that isn't UTF-8; the decoder itself knows only bytes of its buffer."""
+        if self._source == STANDARD_INPUT:
+            return self.name
+        opener: Any = gzip.open if self._source.lower().endswith(".gz") else open
+        with opener(self._source, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError:
+                    return f"line {number} of {self.name}"
+        return self.name

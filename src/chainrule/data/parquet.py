@@ -1,0 +1,65 @@
+"""Parquet files, read by pyarrow in blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from chainrule.data.blocks import Block, rows_at_once
+from chainrule.data.cells import typed
+from chainrule.data.dialect import check_names
+from chainrule.errors import DataError, text
+
+
+class ParquetTable:
+    """A Parquet file; its rows count from 0. Raises DataError for another kind of file, and without pyarrow."""
+
+    unit: Literal["line", "row"] = "row"
+    comma = False
+
+    def __init__(self, source: str) -> None:
+        self.name = source
+        with self._opened() as file:
+            self._stored = file.schema_arrow.names
+        self.names = check_names(self._stored, source)
+
+    def blocks(self, which: Sequence[int]) -> Iterator[Block]:
+        """Read the columns with these numbers, from the first row on."""
+        names = [self._stored[index] for index in which]
+        start = 0
+        with self._opened() as file:
+            if not names:
+                yield Block([], np.arange(file.metadata.num_rows, dtype=np.int64))
+                return
+            batches = file.iter_batches(rows_at_once(len(names)), columns=names)
+            while (batch := self._next(batches)) is not None:
+                # by name, because pyarrow gives the columns in the file's order
+                columns = [
+                    typed(batch.column(name).to_numpy(zero_copy_only=False), f"column {name!r} of {self.name}")
+                    for name in names
+                ]
+                yield Block(columns, np.arange(start, start + len(batch), dtype=np.int64))
+                start += len(batch)
+
+    def _next(self, batches: Iterator[Any]) -> Any:
+        try:
+            return next(batches, None)
+        except (OSError, ValueError, NotImplementedError) as error:
+            raise self._damaged(error) from None
+
+    def _opened(self) -> Any:
+        try:
+            from pyarrow import parquet
+        except ModuleNotFoundError:
+            hint = "Install it: pip install 'chainrule[parquet]'"
+            raise DataError(text(self.name, expected="pyarrow, to read Parquet", got="none", hint=hint)) from None
+        try:
+            return parquet.ParquetFile(self.name)
+        except (OSError, ValueError) as error:  # pyarrow's errors are both
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Exception) -> DataError:
+        got = str(error).splitlines()[0][:200]
+        return DataError(text(self.name, expected="a whole Parquet file", got=got, hint="Check how it was made."))

@@ -1,0 +1,59 @@
+"""Standardising of columns of numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.engine.inputs import row_blocks
+from chainrule.errors import DataError, text
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Standardising, (x − mean)/scale, column by column; a constant column has scale 1."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, X: NDArray[Any], names: tuple[str, ...] = ()) -> Scaling:
+        """Take mean and standard deviation of each column, in blocks of rows; missing numbers (NaN) don't count.
+
+        Raises DataError for numbers whose squares overflow, by the column's name where there is one.
+        """
+        from sklearn.preprocessing import StandardScaler
+
+        scaler = StandardScaler()
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows in row_blocks(len(X)):
+                scaler.partial_fit(X[rows].astype(np.float64, copy=False))
+        empty = np.broadcast_to(scaler.n_samples_seen_, scaler.mean_.shape) == 0
+        mean, scale = np.where(empty, 0, scaler.mean_), np.where(empty, 1, scaler.scale_)
+        bad = np.flatnonzero(~(empty | (np.isfinite(scaler.mean_) & np.isfinite(scaler.var_))))
+        if len(bad):
+            hint = "Divide it by its largest number first."
+            got = f"numbers up to {np.nanmax(np.abs(X[:, bad[0]])):g}"
+            what = f"column {names[bad[0]]!r}" if names else f"column {bad[0]}"
+            raise DataError(text(what, expected="numbers whose squares are finite", got=got, hint=hint))
+        return cls(mean, scale)
+
+    @classmethod
+    def none(cls, n: int) -> Scaling:
+        """Leave n columns as they are."""
+        return cls(np.zeros(n), np.ones(n))
+
+    def apply(self, X: NDArray[Any], dtype: Any = np.float64) -> NDArray[Any]:
+        """Scale; (m, n) -> (m, n) of `dtype`."""
+        out = np.empty(X.shape, dtype=dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found by whoever casts it
+            for rows in row_blocks(len(X)):
+                out[rows] = (X[rows] - self.mean) / self.scale
+        return out
+
+    def undo(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Give scaled numbers back in their own units."""
+        return np.asarray(X * self.scale + self.mean, dtype=np.float64)
