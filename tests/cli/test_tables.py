@@ -345,7 +345,9 @@ def test_dates_can_be_left_out(run):
     assert "  left out: when, by --drop\n" in out
     code, _, err = run("train", "d.csv", "--target", "y", "--keep", "when")
     assert code == 2
-    assert err.startswith("chainrule: line 2, column 'when' of d.csv: expected a number or a category, got the date 2024-01-01.")
+    assert err.startswith(
+        "chainrule: line 2, column 'when' of d.csv: expected a number or a category, got the date 2024-01-01."
+    )
 
 
 def test_ten_thousand_columns(run):

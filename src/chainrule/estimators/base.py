@@ -75,9 +75,10 @@ class BaseMLP(BaseEstimator, ABC):
         "backend": [str, None],
     }
 
-    def __init__(self, **settings: Any) -> None:
-        for name, value in settings.items():
-            setattr(self, name, value)
+    def _keep(self, given: dict[str, Any]) -> None:
+        """Keep what the constructor was given, untouched and each under its own name, as scikit-learn wants it."""
+        for name in self._get_param_names():
+            setattr(self, name, given[name])
 
     # --- what the two estimators differ in ----------------------------------------------------------------------------
     @abstractmethod
