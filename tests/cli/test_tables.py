@@ -77,7 +77,7 @@ def test_from_a_csv_file_to_a_model_and_back(run):
         "  5 categories: colour (3 levels), size (4 levels), day (7 levels), plan (10 levels), town (40 levels)",
         "  with missing values: income, height, size",
         "  left out: column_1, counts the rows",
-        "  left out: id, an identifier: 1,000 different texts in 1,000 rows",
+        "  left out: id, an identifier: 1,000 different texts in 1,000 rows, such as c0",
         "  left out: country, the same in every row: DE",
     ]
     assert printed[8].startswith("Network 77-100-2: ")  # 5 numbers, 64 levels, 5 others, 3 that tell what is missing
@@ -264,7 +264,7 @@ BAD = {
     "twice.csv": (["age,age,y", *lines()], "twice.csv: expected a name of its own for each column, got 'age' for columns 1 and 2. "
                   "Rename one."),
     "only.csv": (["id,y", *(f"x{i},{i % 2}" for i in range(30))], "only.csv: expected columns to predict from, got none: id (an "
-                 "identifier: 30 different texts in 30 rows). --keep COLUMN keeps one nevertheless."),
+                 "identifier: 30 different texts in 30 rows, such as x0). --keep COLUMN keeps one nevertheless."),
     "alone.csv": (["y", *(str(i % 2) for i in range(30))], "alone.csv: expected columns to predict from, got the target alone. Add "
                   "the columns that it depends on."),
     "inf.csv": ([HEADER, *lines(5), "-inf,r,yes"], "line 7, column 'age' of inf.csv: expected a finite number, got '-inf'. Correct "
@@ -334,7 +334,7 @@ def test_what_a_person_expects_to_work_works_and_gives_the_same_model(trained, n
 def test_a_category_of_all_different_values_is_left_out_and_said(run):
     write("id.csv", f"id,{HEADER}", *(f"x{i},{line}" for i, line in enumerate(lines())))
     _, out, _ = run("train", "id.csv", "--target", "y", "--epochs", 1)
-    assert "  left out: id, an identifier: 40 different texts in 40 rows\n" in out
+    assert "  left out: id, an identifier: 40 different texts in 40 rows, such as x0\n" in out
     assert run("train", "id.csv", "--target", "y", "--epochs", 1, "--keep", "id")[0] == 0
     assert [column.name for column in cr.load_pipeline("model.chainrule").schema.columns] == ["id", "age", "colour"]
 

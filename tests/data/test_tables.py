@@ -116,7 +116,7 @@ def test_what_is_left_out_and_why(tmp_path):
     assert data.columns == (Column("age"),)
     assert data.schema.left_out == (
         LeftOut("n", "counts the rows"),
-        LeftOut("id", "an identifier: 24 different texts in 24 rows"),
+        LeftOut("id", "an identifier: 24 different texts in 24 rows, such as p0"),
         LeftOut("same", "the same in every row: 3"),
         LeftOut("word", "by --drop"),
         LeftOut("nothing", "no value in it"),
@@ -143,7 +143,7 @@ def test_many_different_texts_are_counted_exactly(tmp_path):
     assert data.columns[0].name == "x"
     cells = [f"t{i % 28_000}" for i in range(30_000)]
     data = tables.read(write(tmp_path / "a.csv", *with_column(cells)), "y")
-    assert data.schema.left_out[0] == LeftOut("x", "an identifier: 28,000 different texts in 30,000 rows")
+    assert data.schema.left_out[0] == LeftOut("x", "an identifier: 28,000 different texts in 30,000 rows, such as t0")
 
 
 @pytest.mark.parametrize(

@@ -204,13 +204,15 @@ def _reason_to_leave_out(tally: Tally, table: Table, name: str, keep: bool) -> s
             return f"the same in every row: {tally.low:g}"
     _check_dates(table, name, tally)
     if is_text and not _looks_like_numbers(tally):
-        return _identifies(tally.n_different, tally.n_values)
+        return _identifies(tally)
     return "counts the rows" if tally.is_count and tally.low.is_integer() and tally.n_values > 10 else None
 
 
-def _identifies(n_different: int, n_values: int) -> str | None:
+def _identifies(tally: Tally) -> str | None:
+    n_different, n_values = tally.n_different, tally.n_values
     if n_values > 10 and n_different > 0.9 * n_values:
-        return f"an identifier: {n_different:,} different texts in {n_values:,} rows"
+        example = next(iter(tally.levels))  # shows, for example, that prices are texts because of their $
+        return f"an identifier: {n_different:,} different texts in {n_values:,} rows, such as {example[:40]}"
     return None
 
 
