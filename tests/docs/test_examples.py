@@ -136,15 +136,22 @@ def in_this_process(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> tu
     return printed.getvalue(), code
 
 
+CONFUSIONS = re.compile(r"^confusion matrix, .*\n(?:  .*\n?)+", re.MULTILINE)
 NUMBER = re.compile(r"(?<![\w.])-?\d+\.\d+(?:e-?\d+)?(?![\w.])")
 
 
 def assert_same_session(shown: str, printed: str, where: str) -> None:
-    """Texts and whole numbers exactly; decimals to 5 % or 0.02, which trained float32 networks need.
+    """Texts and whole numbers exactly; decimals to 5 % or 0.02, which trained float32 networks need; confusions to 5 rows.
 
     Another linear algebra library rounds float32 sums in another way, and thirty epochs carry that into the figures:
     one test row of 360 more or less is 0.003. Seconds are not compared at all.
     """
+    matrices = [CONFUSIONS.findall(text) for text in (shown, printed)]
+    counts, got_counts = ([int(n) for n in re.findall(r"(?<= )\d+\b", "".join(found))] for found in matrices)
+    assert got_counts == pytest.approx(counts, abs=5), f"{where} prints:\n{printed}"
+    shown, printed = (
+        CONFUSIONS.sub(lambda matrix: re.sub(r" +\d+\b", " #", matrix[0]), text) for text in (shown, printed)
+    )
     without_seconds = [re.sub(r"\d+\.\d+ s\b", "… s", text).strip() for text in (shown, printed)]
     words = [NUMBER.sub("#", text) for text in without_seconds]
     assert words[1] == words[0], f"{where} prints:\n{printed}"

@@ -103,9 +103,13 @@ class DelimitedTable:
             yield line
 
     def _rows(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
-        """Give each row that isn't blank, with the number of the line that it begins on."""
+        """Give each row that isn't blank, with the number of the line that it begins on.
+
+        Rows of empty cells at the very end, which spreadsheets leave there, are left out.
+        """
         reader = csv.reader(self._checked(lines), delimiter=self._delimiter, skipinitialspace=True, strict=True)
         n_cells = 0
+        empty: list[int] = []  # lines of empty cells that no other row has followed yet
         while True:
             place = reader.line_num + 1
             try:
@@ -125,6 +129,11 @@ class DelimitedTable:
                 )
                 expected, what = f"{n_cells} cells, as the first line has", f"line {place} of {self.name}"
                 raise DataError(text(what, expected=expected, got=f"{len(cells)}", hint=hint))
+            if len(cells) > 1 and not any(map(str.strip, cells)):
+                empty.append(place)
+                continue
+            yield from ((line, [""] * n_cells) for line in empty)
+            empty.clear()
             yield place, cells
 
     def _header(self, head: list[str]) -> tuple[str, ...]:
