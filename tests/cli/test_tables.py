@@ -267,7 +267,7 @@ BAD = {
                  "identifier: 30 different texts in 30 rows, such as x0). --keep COLUMN keeps one nevertheless."),
     "alone.csv": (["y", *(str(i % 2) for i in range(30))], "alone.csv: expected columns to predict from, got the target alone. Add "
                   "the columns that it depends on."),
-    "gap.csv": ([HEADER, *lines(3), ",,", *lines(3)], "line 5, column 'y' of gap.csv: expected a target, got a missing value. Fill "
+    "empty_row.csv": ([HEADER, *lines(3), ",,", *lines(3)], "line 5, column 'y' of empty_row.csv: expected a target, got a missing value. Fill "
                 "the cell, or leave the row out."),
     "inf.csv": ([HEADER, *lines(5), "-inf,r,yes"], "line 7, column 'age' of inf.csv: expected a finite number, got '-inf'. Correct "
                 "the cell, or empty it if the value is missing."),
