@@ -120,8 +120,12 @@ def _text(item: Any, what: str) -> str:
         return str(item)
     if _is_number(item):
         return plain_text(float(item))
+    raise _unusable(what, type(item).__name__)
+
+
+def _unusable(what: str, got: str) -> DataError:
     hint = "Turn it into numbers or text first."
-    raise DataError(text(what, expected="numbers or text", got=type(item).__name__, hint=hint))
+    return DataError(text(what, expected="numbers or text", got=got, hint=hint))
 
 
 def plain_text(value: float) -> str:

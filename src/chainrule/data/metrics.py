@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,19 @@ def classification(
     these shares. Without them they are those of `truth`. `probabilities` is (m, n_classes); without it there is no log
     loss. Row i, column j of the confusion matrix counts rows of class i that are taken for class j.
     """
+    with warnings.catch_warnings():
+        # scikit-learn guesses from few rows of many classes that they are no classes
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater than 50%")
+        return _classification(truth, predicted, probabilities, shares, n_classes)
+
+
+def _classification(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    probabilities: NDArray[Any] | None,
+    shares: NDArray[np.float64] | None,
+    n_classes: int | None,
+) -> Figures:
     from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, recall_score
 
     every = np.arange(n_classes if n_classes is not None else 1 + max(truth.max(), predicted.max()))
