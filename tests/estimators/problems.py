@@ -25,7 +25,7 @@ def problem(name):
     if name == "digits":
         X, y = load_digits(return_X_y=True)
         return "classifier", X[:600] / 16, y[:600]
-    if name in ("breast_cancer", "benign"):
+    if name in ("breast_cancer", "breast_cancer_01"):
         X, y = load_breast_cancer(return_X_y=True)
         return "classifier", scale(X), np.array(["malignant", "benign"])[y] if name == "breast_cancer" else y
     if name == "multilabel":

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 ONE_STEP = {"solver": "sgd", "momentum": 0, "learning_rate_init": 0.1, "max_iter": 1, "alpha": 0.3, "batch_size": 40}
 
 
+ROUNDING = {"rtol": 1e-12}  # one step or pass in float64, its products summed in another order
+
+
 def _small(name, rows=40):
     _, X, y = problem(name)
     return X[:rows], y[:rows]
@@ -38,7 +41,7 @@ def test_every_activation_takes_the_step_of_its_derivatives(name):
     X, y = _small("diabetes")
     start = MLPRegressor(hidden_layer_sizes=6, activation=name, random_state=1, **ONE_STEP).initialize(X, y)
     fitted = MLPRegressor(hidden_layer_sizes=6, activation=name, random_state=1, **ONE_STEP).fit(X, y)
-    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), rtol=1e-12)
+    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), **ROUNDING)
     assert fitted.network_.activations[0] == name
 
 
@@ -48,7 +51,7 @@ def test_every_cost_takes_the_step_of_its_derivatives(name):
     y = np.abs(y) / 3  # within what each of them takes
     start = MLPRegressor(loss=name, hidden_layer_sizes=6, random_state=1, **ONE_STEP).initialize(X, y)
     fitted = MLPRegressor(loss=name, hidden_layer_sizes=6, random_state=1, **ONE_STEP).fit(X, y)
-    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), rtol=1e-12)
+    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), **ROUNDING)
     expected = "half_squared_error" if name == "squared_error" else name
     assert fitted.network_.cost_function.name == expected
     output = {"poisson": "exp", "binary_cross_entropy": "logistic"}.get(name, "identity")
@@ -61,7 +64,7 @@ def test_a_list_gives_each_layer_its_own_activation():
     start = MLPClassifier(activation=["tanh", "leaky_relu(0.2)"], **settings).initialize(X, y)
     assert start.network_.activations == ("tanh", "leaky_relu(0.2)", "softmax")
     fitted = MLPClassifier(activation=["tanh", "leaky_relu(0.2)"], **settings).fit(X, y)
-    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), rtol=1e-12)
+    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), **ROUNDING)
     named = MLPClassifier(activation=("tanh", "gelu", "logistic"), **settings).initialize(X, y)
     assert named.out_activation_ == "logistic"
     assert named.network_.cost_function.name == "binary_cross_entropy"
@@ -86,7 +89,7 @@ def test_one_s_own_activation_and_cost():
     c = cr.Cost("fourth_power", value=lambda a, y: ((a - y) ** 4).sum(axis=1), derivative=lambda a, y: 4 * (a - y) ** 3)
     start = MLPRegressor(loss=c, hidden_layer_sizes=6, activation=g, random_state=1, **ONE_STEP).initialize(X, y)
     fitted = MLPRegressor(loss=c, hidden_layer_sizes=6, activation=g, random_state=1, **ONE_STEP).fit(X, y)
-    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), rtol=1e-12)
+    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, y), **ROUNDING)
     assert fitted.loss_ == pytest.approx(
         start.network_.cost(X, y) + 0.15 / 40 * sum((W**2).sum() for W in start.coefs_)
     )
@@ -98,7 +101,7 @@ def test_classifiers_take_other_costs():
     settings = {"hidden_layer_sizes": 6, "random_state": 1, **ONE_STEP, "batch_size": 100}
     start = MLPClassifier(loss="squared_error", **settings).initialize(X, y)
     fitted = MLPClassifier(loss="squared_error", **settings).fit(X, y)
-    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, one_hot), rtol=1e-12)
+    np.testing.assert_allclose(fitted.network_.parameters, _expected_step(start, X, one_hot), **ROUNDING)
     a = start.network_.predict(X)
     assert fitted.loss_ - 0.15 / 100 * sum((W**2).sum() for W in start.coefs_) == pytest.approx(
         0.5 * ((a - one_hot) ** 2).sum() / 100
@@ -129,7 +132,7 @@ def test_class_weight_is_the_sample_weight_of_each_class(class_weight, solver):
         weighted.fit(X, y, sample_weight=sample_weight)
         plain.fit(X, y, sample_weight=product)
         for a, b in zip(weighted.coefs_, plain.coefs_, strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-12)
+            np.testing.assert_allclose(a, b, **ROUNDING)
 
 
 def test_class_weight_in_partial_fit():
@@ -194,6 +197,16 @@ def test_early_stopping_of_lbfgs_on_it(monitor):
     np.testing.assert_array_equal(reg.network_.parameters, again.network_.parameters)
     whole = MLPRegressor(early_stopping=True, max_iter=30, **settings).fit(X, y)  # without one, as scikit-learn
     assert (whole.validation_scores_, whole.n_iter_) == (None, 30)
+
+
+def test_the_best_begins_anew_when_something_else_is_looked_at():
+    X, y = _small("breast_cancer", 400)
+    clf = MLPClassifier(30, warm_start=True, random_state=0, max_iter=150, alpha=0).fit(X[:250], y[:250])
+    trained = clf.best_loss_
+    clf.set_params(early_stopping=True, monitor="loss", max_iter=3)
+    clf.fit(X[:250], y[:250], eval_set=(X[250:], y[250:]))
+    assert clf.best_loss_ == min(clf.validation_loss_curve_) > trained
+    assert clf.best_iter_ == 150 + 1 + int(np.argmin(clf.validation_loss_curve_))
 
 
 def test_a_validation_loss_is_kept_for_the_fraction_too_and_for_regressors():
@@ -269,7 +282,9 @@ def test_initial_parameters_in_every_form(form, dtype):
     np.testing.assert_array_equal(reg.network_.parameters, net.parameters.astype(dtype))
     fitted = MLPRegressor(hidden_layer_sizes=6, initial_parameters=given, **ONE_STEP).fit(X, y)
     np.testing.assert_allclose(
-        fitted.network_.parameters, _expected_step(reg, X, y), rtol=1e-5 if dtype == np.float32 else 1e-12
+        fitted.network_.parameters,
+        _expected_step(reg, X, y),
+        rtol=1e-5 if dtype == np.float32 else 1e-12,  # rounding of either
     )
     assert not np.shares_memory(reg.network_.parameters, net.parameters)
 
@@ -302,7 +317,7 @@ def test_forward_keeps_every_layer():
     a = X
     for layer in (1, 2, 3):
         z = a @ clf.coefs_[layer - 1] + clf.intercepts_[layer - 1]
-        np.testing.assert_allclose(run.z[layer], z, atol=1e-13)
+        np.testing.assert_allclose(run.z[layer], z, atol=1e-13)  # the same sums in another order
         a = np.tanh(z) if layer < 3 else softmax(z, axis=1)
         np.testing.assert_allclose(run.a[layer], a, atol=1e-13)
 
@@ -317,6 +332,9 @@ def _differences(function, X, step=1e-6):
     return np.stack(columns, axis=1)
 
 
+DIFFERENCES = {"atol": 1e-8}  # their truncation error is step² times a third derivative of about 1e3
+
+
 @pytest.mark.parametrize("data", ["digits", "breast_cancer", "multilabel"])
 def test_E11_input_gradient_of_a_class(data):
     X, y = _small(data, 120)
@@ -324,7 +342,7 @@ def test_E11_input_gradient_of_a_class(data):
     rows = X[:7]
     for index, label in enumerate(clf.classes_):
         expected = _differences(lambda X, index=index: clf.predict_proba(X)[:, index], rows)
-        np.testing.assert_allclose(clf.input_gradient(rows, label), expected, atol=1e-8)
+        np.testing.assert_allclose(clf.input_gradient(rows, label), expected, **DIFFERENCES)
     largest = clf.predict_proba(rows).argmax(axis=1)
     by_class = np.stack([clf.input_gradient(rows, label) for label in clf.classes_])
     np.testing.assert_allclose(clf.input_gradient(rows), by_class[largest, np.arange(7)])
@@ -335,7 +353,7 @@ def test_E11_input_gradient_of_a_regressor():
     reg = MLPRegressor(hidden_layer_sizes=9, activation="tanh", random_state=0, max_iter=20).fit(X, y)
     for output in range(3):
         expected = _differences(lambda X, output=output: reg.predict(X)[:, output], X[:5])
-        np.testing.assert_allclose(reg.input_gradient(X[:5], output), expected, atol=1e-8)
+        np.testing.assert_allclose(reg.input_gradient(X[:5], output), expected, **DIFFERENCES)
     with pytest.raises(
         cr.InputError, match=r"output: expected a whole number 0 to 2, got 3. Outputs are counted from 0\."
     ):
@@ -349,5 +367,7 @@ def test_no_hidden_layer_is_a_linear_model():
         warnings.simplefilter("error", ConvergenceWarning)
         reg.fit(X, y)
     exact = np.linalg.lstsq(np.c_[X, np.ones(len(X))], y, rcond=None)[0]
-    np.testing.assert_allclose(np.append(reg.coefs_[0][:, 0], reg.intercepts_[0]), exact, atol=1e-3)
+    np.testing.assert_allclose(
+        np.append(reg.coefs_[0][:, 0], reg.intercepts_[0]), exact, atol=1e-3
+    )  # where L-BFGS stops
     np.testing.assert_allclose(reg.input_gradient(X[:2]), [reg.coefs_[0][:, 0]] * 2)

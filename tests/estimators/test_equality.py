@@ -15,7 +15,7 @@ from problems import both, furthest
 
 EPOCHS = 20
 BOUND = 1e-6
-DATA = ["digits", "benign", "diabetes", "multilabel", "linnerud"]
+DATA = ["digits", "breast_cancer_01", "diabetes", "multilabel", "linnerud"]
 OPTIONS = {
     "adam": {},
     "adam, other betas and epsilon": {"beta_1": 0.7, "beta_2": 0.9, "epsilon": 1e-3},
@@ -59,7 +59,7 @@ OWN_OBJECTIVE = [("linnerud", "lbfgs"), ("linnerud", "lbfgs, few evaluations")]
 def _fit(estimator, X, y, sample_weight=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        if hasattr(y, "ndim") and estimator.batch_size != "auto":
+        if estimator.batch_size != "auto":
             warnings.filterwarnings("ignore", message="Got `batch_size` less than 1")
         return estimator.fit(X, y, sample_weight=sample_weight)
 
@@ -89,7 +89,7 @@ def test_twenty_epochs_give_scikit_learn_s_coefficients(data, option):
     assert furthest(theirs, ours) < BOUND
     _same_figures(theirs, ours)
     if data in ("diabetes", "linnerud"):
-        np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=1e-6)
+        np.testing.assert_allclose(ours.predict(X), theirs.predict(X), atol=BOUND)
     else:
         np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
@@ -107,7 +107,7 @@ def test_lbfgs_with_several_outputs_lowers_what_its_gradient_belongs_to():
 
     penalty = 0.05 * sum(float((W**2).sum()) for W in ours.coefs_) / len(X)
     assert ours.loss_ - penalty == pytest.approx((descended(ours) - penalty) / 3)  # shown: the mean of three outputs
-    assert descended(ours) < descended(theirs) + 1e-6
+    assert descended(ours) < descended(theirs)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -131,7 +131,7 @@ def test_a_batch_larger_than_the_set_is_clipped_with_scikit_learn_s_warning():
     assert furthest(theirs, ours) < BOUND
 
 
-@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_sample_weights(data, solver, early_stopping):
@@ -146,7 +146,7 @@ def test_sample_weights(data, solver, early_stopping):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes"])
 def test_warm_start_goes_on_as_scikit_learn_s(data, solver):
     theirs, ours, X, y = both(
         data,
@@ -165,7 +165,7 @@ def test_warm_start_goes_on_as_scikit_learn_s(data, solver):
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-@pytest.mark.parametrize("data", ["digits", "benign", "diabetes", "multilabel"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes", "multilabel"])
 def test_partial_fit_goes_on_as_scikit_learn_s(data, solver):
     theirs, ours, X, y = both(data, solver=solver, hidden_layer_sizes=9, random_state=2)
     classes = {} if data == "diabetes" else {"classes": np.unique(y) if data != "multilabel" else np.arange(4)}
@@ -176,7 +176,7 @@ def test_partial_fit_goes_on_as_scikit_learn_s(data, solver):
     _same_figures(theirs, ours)
 
 
-@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes"])
 @pytest.mark.parametrize("make_sparse", [scipy.sparse.csr_matrix, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_sparse_rows(data, make_sparse, solver):
@@ -186,11 +186,13 @@ def test_sparse_rows(data, make_sparse, solver):
     _fit(theirs, make_sparse(X), y)
     _fit(ours, make_sparse(X), y)
     assert furthest(theirs, ours) < BOUND
-    np.testing.assert_allclose(ours._outputs(make_sparse(X)), ours._outputs(X), atol=1e-12)
+    np.testing.assert_allclose(
+        ours._outputs(make_sparse(X)), ours._outputs(X), atol=1e-12
+    )  # the same sums in another order
     assert ours.input_gradient(make_sparse(X[:3])) == pytest.approx(ours.input_gradient(X[:3]))
 
 
-@pytest.mark.parametrize("data", ["digits", "benign", "diabetes"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes"])
 def test_float32_stays_float32(data):
     theirs, ours, X, y = both(data, hidden_layer_sizes=9, max_iter=EPOCHS, random_state=2)
     small = X.astype(np.float32)
@@ -208,16 +210,17 @@ def test_whole_numbers_make_a_float64_network_and_are_cast_batch_by_batch(solver
     _fit(ours, pixels, y)
     assert ours.network_.dtype == np.float64
     assert furthest(theirs, ours) < BOUND
-    np.testing.assert_allclose(ours.predict_proba(pixels), theirs.predict_proba(pixels), atol=1e-6)
+    np.testing.assert_allclose(ours.predict_proba(pixels), theirs.predict_proba(pixels), atol=BOUND)
 
 
-@pytest.mark.parametrize("data", ["digits", "benign", "multilabel"])
+@pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "multilabel"])
 def test_probabilities(data):
     theirs, ours, X, y = both(data, hidden_layer_sizes=9, max_iter=EPOCHS, random_state=2)
     _fit(theirs, X, y)
     _fit(ours, X, y)
+    # of coefficients that agree to about 1e-13
     np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-9)
-    np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-9)
     assert ours.score(X, y) == theirs.score(X, y)
     np.testing.assert_array_equal(ours.classes_, theirs.classes_)
 

@@ -24,6 +24,11 @@ def _refused(message, call):
         ({"solver": "newton"}, "The 'solver' parameter of MLPClassifier must be a str among {"),
         ({"hidden_layer_sizes": (5, 0)}, "hidden_layer_sizes must be > 0, got [5, 0]."),
         ({"hidden_layer_sizes": (5.5,)}, "hidden_layer_sizes: expected whole numbers, got [5.5]. For example (100,), or (64, 32)."),
+        ({"hidden_layer_sizes": ["64"]}, "hidden_layer_sizes: expected whole numbers, got ['64']."),
+        ({"initial_parameters": ([0.5, 0.5], [0, 0])}, "coefs[0] of initial_parameters: expected shape (30, 100), got shape ()."),
+        ({"class_weight": dict.fromkeys(["benign", "malignant", "other"], 0)},
+         "sample_weight and class_weight: expected some weight that is not 0, in the training part and in the validation "
+         "part, got zeros only. An example counts by the product of both; leave one of them out."),
         ({"class_weight": "balance"}, "The 'class_weight' parameter of MLPClassifier must be an instance of 'dict', an"),
         ({"initial_parameters": np.full(3403, np.nan)}, "initial_parameters[0]: expected a finite number, got nan."),
         ({"activation": 3}, "The 'activation' parameter of MLPClassifier must be an instance of 'str', an instance of 'chainrule."),
@@ -43,7 +48,7 @@ def _refused(message, call):
         ({"initial_parameters": np.zeros(3)},
          "initial_parameters: expected shape (3403,), got shape (3,). Give (coefs_, intercepts_) of a fitted estimator, "
          "a cr.Network, or θ."),
-        ({"initial_parameters": cr.Network([30, 5, 3])}, "coefs[0]: expected shape (30, 100), got shape (30, 5)."),
+        ({"initial_parameters": cr.Network([30, 5, 3])}, "coefs[0] of initial_parameters: expected shape (30, 100), got shape (30, 5)."),
         ({"initial_parameters": ([np.zeros((30, 100))], [0])}, "coefs of initial_parameters: expected 2 arrays, got 1."),
         ({"backend": "gpu"}, "unknown backend: expected one of "),
     ],

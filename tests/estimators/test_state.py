@@ -89,7 +89,7 @@ def test_arrays_put_in_the_place_of_coefs_count():
     assert not clf.network_.W[2].any()
     assert donor.predict(X).any()
     clf.intercepts_[1] = np.zeros(3)
-    with pytest.raises(ValueError, match=r"intercepts\[1\]: expected shape \(10,\), got shape \(3,\)"):
+    with pytest.raises(ValueError, match=r"^intercepts_\[1\]: expected shape \(10,\), got shape \(3,\)"):
         clf.predict(X)
 
 

@@ -19,14 +19,15 @@ from chainrule.engine.inputs import check_targets, row_blocks
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan, make_plan
 from chainrule.engine.reference import Run
-from chainrule.errors import InputError, is_count, text
-from chainrule.estimators.first_weights import draw_parameters, read_parameters
+from chainrule.errors import InputError, text
+from chainrule.estimators.first_weights import draw_parameters, join_parameters, read_parameters
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Measure, run_lbfgs, run_stochastic
 from chainrule.estimators.validation import (
     accepted_dtypes,
     as_columns,
     check_fits,
+    check_weight_left,
     dense,
     measure_on,
     measure_on_eval_set,
@@ -182,6 +183,7 @@ class BaseMLP(BaseEstimator, ABC):
         targets = check_targets(Y, len(Y), net.plan, "y")
         weights = None if sample_weight is None else np.asarray(sample_weight, dtype=net.dtype)
         data = DataSet(X, targets, weights, np.arange(len(Y)))
+        check_weight_left(data)
         objective = self._objective(net)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # explained in words where it matters
             if self.solver == "lbfgs":
@@ -200,11 +202,11 @@ class BaseMLP(BaseEstimator, ABC):
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
         given = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if np.any(np.array(given) <= 0):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
-        if not all(map(is_count, given)):
+        if not all(isinstance(n, Integral) for n in given):
             hint = "For example (100,), or (64, 32)."
             raise InputError(text("hidden_layer_sizes", expected="whole numbers", got=repr(given), hint=hint))
+        if any(n <= 0 for n in given):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {given}.")
         return given
 
     def _check_solver(self) -> bool:
@@ -237,6 +239,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.best_validation_score_: Any = None
         self.best_loss_: Any = None
         self.best_iter_: int | None = None
+        self._best_of: str | None = None  # which figure the best so far is of
 
     def _go_on_with(self, hidden: list[int], n_features: int, n_outputs: int) -> None:
         """See that the fitted network is the one that the parameters describe, under warm_start or partial_fit."""
@@ -298,7 +301,8 @@ class BaseMLP(BaseEstimator, ABC):
         if plan is None or plan.sizes != tuple(sizes):
             dtype = "float32" if coefs[0].dtype == np.float32 else "float64"
             plan = self._make_plan(sizes, dtype, self.out_activation_)
-        self._link(Network.from_plan(plan, read_parameters(plan, (coefs, self.intercepts_)), self.backend))
+        parameters = join_parameters(plan, coefs, self.intercepts_, ("coefs_[{}]", "intercepts_[{}]"))
+        self._link(Network.from_plan(plan, parameters, self.backend))
         return self._network
 
     def __getstate__(self) -> dict[str, Any]:

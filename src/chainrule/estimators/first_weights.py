@@ -30,31 +30,47 @@ def draw_parameters(plan: Plan, names: Sequence[str], random_state: np.random.Ra
     return parameters
 
 
+INITIAL = ("coefs[{}] of initial_parameters", "intercepts[{}] of initial_parameters")
+"""What errors call the arrays of `initial_parameters`."""
+_HINT = "Give (coefs_, intercepts_) of a fitted estimator, a cr.Network, or θ."
+
+
 def read_parameters(plan: Plan, given: Any) -> NDArray[Any]:
-    """Lay first weights out as θ, (|θ|,): from a network, from θ itself, or from (coefs, intercepts).
+    """Lay `initial_parameters` out as θ, (|θ|,): from a network, from θ itself, or from (coefs, intercepts).
 
     Raises InputError for other shapes, and for numbers that are not finite.
     """
-    name, hint = "initial_parameters", "Give (coefs_, intercepts_) of a fitted estimator, a cr.Network, or θ."
     if isinstance(given, Network):
-        given = (list(given.W.values()), [given.b.get(layer, 0) for layer in given.plan.layers])
+        biases = [given.b[layer] if layer in given.b else np.zeros(given.sizes[layer]) for layer in given.plan.layers]
+        return join_parameters(plan, list(given.W.values()), biases, INITIAL)
+    if isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(one, tuple | list) for one in given):
+        coefs, intercepts = given
+        return join_parameters(plan, coefs, intercepts, INITIAL)
+    name = "initial_parameters"
+    values = real_array(name, given)
+    if values.shape != (plan.n_parameters,):
+        expected, got = f"shape ({plan.n_parameters},)", f"shape {values.shape}"
+        raise InputError(text(name, expected=expected, got=got, hint=_HINT))
+    return cast(values, plan.dtype, name).copy()
+
+
+def join_parameters(
+    plan: Plan, coefs: Sequence[Any], intercepts: Sequence[Any], names: tuple[str, str]
+) -> NDArray[Any]:
+    """Lay weights and biases by layer out as θ, (|θ|,); `names` say with {} for the index what errors call them.
+
+    Raises InputError for other shapes, and for numbers that are not finite.
+    """
     parameters = np.empty(plan.n_parameters, dtype=plan.dtype)
-    is_pair = (
-        isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(one, tuple | list) for one in given)
-    )
-    if not is_pair:
-        values = real_array(name, given)
-        if values.shape != parameters.shape:
-            raise InputError(text(name, expected=f"shape {parameters.shape}", got=f"shape {values.shape}", hint=hint))
-        parameters[...] = cast(values, plan.dtype, name)
-        return parameters
-    for views, arrays, symbol in zip(plan.split(parameters), given, ("coefs", "intercepts"), strict=True):
+    for views, arrays, name in zip(plan.split(parameters), (coefs, intercepts), names, strict=True):
         if len(arrays) != plan.L:
-            raise InputError(text(f"{symbol} of {name}", expected=f"{plan.L} arrays", got=str(len(arrays)), hint=hint))
+            got = str(len(arrays))
+            raise InputError(text(name.replace("[{}]", ""), expected=f"{plan.L} arrays", got=got, hint=_HINT))
         for layer, view in views.items():
-            array = real_array(f"{symbol}[{layer - 1}]", arrays[layer - 1])
-            if array.shape not in (view.shape, ()):
+            called = name.format(layer - 1)
+            array = real_array(called, arrays[layer - 1])
+            if array.shape != view.shape:
                 expected, got = f"shape {view.shape}", f"shape {array.shape}"
-                raise InputError(text(f"{symbol}[{layer - 1}]", expected=expected, got=got, hint=hint))
-            view[...] = cast(array, plan.dtype, f"{symbol}[{layer - 1}]")
+                raise InputError(text(called, expected=expected, got=got, hint=_HINT))
+            view[...] = cast(array, plan.dtype, called)
     return parameters

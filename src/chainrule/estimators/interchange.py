@@ -74,6 +74,9 @@ def from_sklearn(fitted: Any) -> Any:
     scores = ours.validation_scores_
     ours.validation_loss_curve_ = None if scores is None else [np.nan] * len(scores)  # scikit-learn keeps none
     ours.best_iter_ = None if scores is None or np.isnan(scores).all() else 1 + int(np.nanargmax(scores))
+    ours._best_of = (
+        "Validation score" if scores is not None else "Training loss" if ours.best_loss_ is not None else None
+    )
     ours._optimizer = None
     net = ours._linked()
     state = getattr(fitted, "_optimizer", None)
@@ -91,7 +94,7 @@ def to_sklearn(ours: Any) -> Any:
     """Make scikit-learn's estimator of a fitted one of chainrule; `to_sklearn` of the estimators."""
     check_is_fitted(ours)
     net = ours._linked()
-    kind = next(theirs for theirs, pair in _PAIRS if isinstance(ours, pair))
+    kind = next(their_kind for their_kind, our_kind in _PAIRS if isinstance(ours, our_kind))
     fitted = kind(**{name: copy.deepcopy(getattr(ours, name)) for name in kind().get_params()})
     fitted.activation = _one_activation(ours)
     if ours.loss not in ("log_loss", "squared_error", "poisson") or (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
 from chainrule.maths.penalties import l2, l2_gradient
-from chainrule.training.batches import Batch, DataSet
+from chainrule.training.batches import Batch, DataSet, mass
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Objective:
         plan = self.net.plan
         X, Y, weights = batch
         cost, gradient = self.net.engine.value_and_gradient(plan, parameters, X, Y, weights)
-        strength = self.penalty(float(len(Y) if weights is None else weights.sum()))
+        strength = self.penalty(mass(batch))
         loss = self.shown(float(cost), Y, weights) + float(l2(parameters, plan.is_weight, strength))
         return loss, gradient.flat + l2_gradient(parameters, plan.is_weight, strength)
 
-    def penalty(self, mass: float) -> float:
+    def penalty(self, total: float) -> float:
         """Give the λ of (E29) for examples of this total weight."""
-        return self.alpha / mass
+        return self.alpha / total
 
     def shown(self, cost: float, Y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Give C of some examples as scikit-learn shows it, without the penalty; Y is (m, n_L)."""

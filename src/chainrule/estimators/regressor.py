@@ -128,11 +128,10 @@ out_activation_, network_
 
     # --- the network's last layer -------------------------------------------------------------------------------------
     def _default_output(self) -> str:
-        domain = self._named_cost().domain
-        if self.loss != "poisson" and REALS.within(domain):
+        named = self._named_cost()
+        if REALS.within(named.domain):
             return "identity"
-        name = self._named_cost().name
-        return next((g for g, matched in MATCHED if matched == name), "identity")
+        return next((g for g, name in MATCHED if name == named.name), "identity")
 
     def _named_cost(self) -> Cost:
         return cost("half_squared_error" if self.loss == "squared_error" else self.loss)

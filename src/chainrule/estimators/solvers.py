@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,7 +20,7 @@ from chainrule.estimators.objective import Objective
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import InverseScaling
 from chainrule.maths.updates import Adam, Momentum, Nesterov, UpdateRule
-from chainrule.training.batches import DataSet
+from chainrule.training.batches import Batch, DataSet
 from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.lbfgs import LBFGS, minimise
 from chainrule.training.minibatch import Progressed
@@ -60,19 +60,21 @@ def make_optimizer(estimator: BaseMLP, parameters: NDArray[Any], is_weight: NDAr
 class BestEpoch:
     """Follows the epochs of an estimator: the best one so far, and for how many there has been none better.
 
-    It looks at the score or the loss on the validation set under early stopping, at the training loss without.
+    It looks at the score or the loss on the validation set under early stopping, at the training loss without. Its rule
+    is scikit-learn's, not that of `cr.EarlyStopping`: a tie of exactly `tol` is no wait, patience ends one epoch later,
+    and best and patience outlive a fit under warm_start, as long as the same thing is looked at.
     """
 
     def __init__(self, estimator: BaseMLP, parameters: NDArray[Any], restores: bool) -> None:
         self.estimator, self.restores = estimator, restores
-        self.by_score = restores and estimator.monitor == "score"
-        if self.by_score and estimator.best_validation_score_ is None:
-            estimator.best_validation_score_ = -math.inf
-        elif not self.by_score and estimator.best_loss_ is None:
-            estimator.best_loss_ = math.inf
+        self.what = f"Validation {estimator.monitor}" if restores else "Training loss"
+        self.by_score = self.what == "Validation score"
+        if getattr(estimator, "_best_of", None) != self.what:
+            estimator._best_of, estimator.best_iter_ = self.what, None
+            estimator.best_validation_score_ = -math.inf if self.by_score else None
+            estimator.best_loss_ = None if self.by_score else math.inf
         # under warm_start the best so far is what the last fit ended with
-        warm = restores and estimator.best_iter_ is not None
-        self.parameters: NDArray[Any] | None = parameters if warm else None
+        self.parameters: NDArray[Any] | None = None if estimator.best_iter_ is None else parameters
 
     def after_epoch(self, parameters: NDArray[Any]) -> None:
         """Take the last epoch's figures into account."""
@@ -94,13 +96,15 @@ class BestEpoch:
                 estimator.best_iter_ = len(estimator.loss_curve_)
                 self.parameters = parameters
 
+    @property
+    def waited_enough(self) -> bool:
+        """Whether patience is at its end."""
+        return bool(self.estimator._no_improvement_count > self.estimator.n_iter_no_change)
+
     def sentence(self) -> str:
         """Say what has not improved, in scikit-learn's words."""
-        what = "Training loss"
-        if self.restores:
-            what = "Validation score" if self.by_score else "Validation loss"
         tol, epochs = self.estimator.tol, self.estimator.n_iter_no_change
-        return f"{what} did not improve more than tol={tol:f} for {epochs} consecutive epochs."
+        return f"{self.what} did not improve more than tol={tol:f} for {epochs} consecutive epochs."
 
 
 def run_stochastic(
@@ -119,30 +123,15 @@ def run_stochastic(
     size = _batch_size(estimator, m)
     order = np.arange(m)
     diverged = ""
-    estimator.n_iter_ = 0
+    _begin(estimator, measure)
     try:
         for _ in range(estimator.max_iter):
             if estimator.shuffle:
                 order = shuffle(order, random_state=estimator._random_state)
-            accumulated = 0.0
-            for batch in data.batches(size, order):
-                loss, gradient = objective.value_and_gradient(parameters, batch)
-                accumulated += loss * len(batch[1])
-                if not math.isfinite(loss):
-                    diverged = culprit(net, parameters, [batch], gradient)
-                    break
-                optimizer.state, parameters = optimizer.rule.update(
-                    optimizer.state, parameters, gradient, optimizer.learning_rate
-                )
+            parameters, total_loss, diverged = _epoch(objective, optimizer, parameters, data.batches(size, order))
             estimator.n_iter_ += 1
             estimator.t_ += m
-            if not (diverged or np.isfinite(parameters).all()):
-                diverged = culprit(net, parameters)
-            _record(estimator, accumulated / m, measure, None if diverged else parameters)
-            if estimator.verbose:
-                print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201 (scikit-learn's own)
-                if measure is not None:
-                    print(f"Validation score: {estimator.validation_scores_[-1]:f}")  # noqa: T201
+            _record(estimator, total_loss / m, measure, None if diverged else parameters)
             if diverged:
                 break
             finite = parameters
@@ -152,7 +141,7 @@ def run_stochastic(
                 optimizer.learning_rate = InverseScaling(estimator.learning_rate_init, estimator.power_t).rate(
                     estimator.t_
                 )
-            if estimator._no_improvement_count > estimator.n_iter_no_change:
+            if best.waited_enough:
                 if _stops(estimator, optimizer, best.sentence()):
                     break
                 estimator._no_improvement_count = 0
@@ -167,21 +156,46 @@ def run_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
-        if np.isfinite(parameters).all():
-            finite = parameters
     net.parameters[...] = finite if best.parameters is None else best.parameters
     if diverged:
         _say_divergence(estimator, diverged, best.parameters is not None)
 
 
+def _epoch(
+    objective: Objective, optimizer: Optimizer, parameters: NDArray[Any], batches: Iterable[Batch]
+) -> tuple[NDArray[Any], float, str]:
+    """Take a step for each batch; give θ, the sum of losses, and where the first number is that isn't finite, or ""."""
+    total = 0.0
+    for batch in batches:
+        loss, gradient = objective.value_and_gradient(parameters, batch)
+        total += loss * len(batch[1])
+        if not math.isfinite(loss):
+            return parameters, total, culprit(objective.net, parameters, [batch], gradient)
+        optimizer.state, parameters = optimizer.rule.update(
+            optimizer.state, parameters, gradient, optimizer.learning_rate
+        )
+    return parameters, total, "" if np.isfinite(parameters).all() else culprit(objective.net, parameters)
+
+
+def _begin(estimator: BaseMLP, measure: Measure | None) -> None:
+    """Set what counts from the beginning of a fit, and the lists of a validation set where there is one."""
+    estimator.n_iter_ = 0
+    if measure is not None and estimator.validation_scores_ is None:
+        estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
+
+
 def _record(estimator: BaseMLP, loss: float, measure: Measure | None, parameters: NDArray[Any] | None) -> None:
-    """Note an epoch's figures; those of the validation set are NaN where there are no finite parameters."""
+    """Note and print an epoch's figures; those of the validation set are NaN where there are no finite parameters."""
     estimator.loss_ = loss
     estimator.loss_curve_.append(loss)
+    if estimator.verbose:
+        print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")  # noqa: T201 (scikit-learn's own)
     if measure is not None:
         score, validation_loss = (math.nan, math.nan) if parameters is None else measure(parameters)
         estimator.validation_scores_.append(score)
         estimator.validation_loss_curve_.append(validation_loss)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")  # noqa: T201
 
 
 def _batch_size(estimator: BaseMLP, m: int) -> int:
@@ -241,20 +255,18 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
         estimator.n_iter_ += 1
         _record(estimator, shown(now.cost, now.parameters), measure, now.parameters)
         best.after_epoch(now.parameters)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")  # noqa: T201
-        if stops and estimator._no_improvement_count > estimator.n_iter_no_change:
+        if stops and best.waited_enough:
             if estimator.verbose:
                 print(f"{best.sentence()} Stopping.")  # noqa: T201
             return None
         return float(estimator.loss_)
 
-    estimator.n_iter_ = 0
+    _begin(estimator, measure)
     try:
         result = minimise(net, data, rule, strength, estimator.max_iter, estimator.max_fun, now, end_epoch)
         if not estimator.n_iter_:
             estimator.loss_ = shown(data.cost(net, now.parameters), now.parameters)
-        if result.status != 0 and not (stops and estimator._no_improvement_count > estimator.n_iter_no_change):
+        if result.status != 0 and not (stops and best.waited_enough):
             warnings.warn(
                 f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status={result.status}):\n"
                 f"{result.message}\n\nIncrease the number of iterations (max_iter) or scale the data as shown in:\n"

@@ -46,6 +46,14 @@ def check_fits(X: Any, dtype: Any, name: str = "X") -> None:
         check_finite(values, str(np.dtype(dtype)), name)
 
 
+def check_weight_left(data: DataSet) -> None:
+    """See that some example counts, after sample_weight and class_weight are multiplied. Raises InputError."""
+    if data.weights is not None and not data.weights[data.rows].any():
+        expected = "some weight that is not 0, in the training part and in the validation part"
+        hint = "An example counts by the product of both; leave one of them out."
+        raise InputError(text("sample_weight and class_weight", expected=expected, got="zeros only", hint=hint))
+
+
 def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
     """Set the validation fraction aside, each class alike, with the random numbers that scikit-learn takes."""
     if not estimator.validation_fraction:
@@ -61,7 +69,10 @@ def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
     )
     if len(held_out) < 2:
         raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
-    return replace(data, rows=training), replace(data, rows=held_out)
+    parts = replace(data, rows=training), replace(data, rows=held_out)
+    for part in parts:
+        check_weight_left(part)
+    return parts
 
 
 def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any) -> Measure | None:
@@ -84,19 +95,10 @@ def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any)
 
 def measure_on(estimator: BaseMLP, objective: Objective, held_out: DataSet, y: NDArray[Any]) -> Measure:
     """Give the function from θ to score and loss on a validation set; `y` is what the score compares with."""
-    net = objective.net
     weights = None if held_out.weights is None else held_out.weights[held_out.rows]
-    if estimator.validation_scores_ is None:
-        estimator.validation_scores_, estimator.validation_loss_curve_ = [], []
 
     def measure(parameters: NDArray[Any]) -> tuple[float, float]:
-        costs, outputs = [], []
-        for X, Y, _ in held_out.blocks():
-            run = net.engine.forward(net.plan, parameters, X)
-            costs.append(net.engine.example_costs(net.plan, run, Y))
-            outputs.append(run.a[net.L])
-        cost = float(net.engine.batch_cost(net.plan, np.concatenate(costs), weights))
-        a = np.concatenate(outputs)
+        a, cost = held_out.outputs_and_cost(objective.net, parameters)
         score = estimator._score_of(y, estimator._answers(a), weights) if np.isfinite(a).all() else np.nan
         return float(score), objective.shown_of(cost, held_out)
 

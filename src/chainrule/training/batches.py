@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,26 @@ from numpy.typing import NDArray
 from chainrule.engine.inputs import Targets, row_blocks
 from chainrule.engine.network import Network
 
-Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+Rows: TypeAlias = Any
+"""(m, n_0): an array, or a SciPy sparse matrix in CSR form, which has no type that both its classes share."""
+Batch: TypeAlias = tuple[Rows, NDArray[Any], NDArray[Any] | None]
+"""Some rows, their targets (m, n_L), and their weights (m,) or None."""
+
+
+def mass(batch: Batch) -> float:
+    """Σ w_i of a batch; how many examples it has, without weights."""
+    _, Y, weights = batch
+    return float(len(Y) if weights is None else weights.sum())
 
 
 @dataclass(frozen=True)
 class DataSet:
     """Checked examples: rows of X, never copied whole, their targets and weights; `rows` picks some of them, (m,).
 
-    X may be a SciPy sparse matrix in CSR form; its batches stay sparse.
+    The batches of sparse rows are sparse.
     """
 
-    X: NDArray[Any]
+    X: Rows
     targets: Targets
     weights: NDArray[Any] | None
     rows: NDArray[np.intp]
@@ -54,15 +63,21 @@ class DataSet:
         """Every example once, in order, in blocks of rows."""
         return (self.take(rows) for rows in row_blocks(len(self)))
 
-    def cost(self, net: Network, parameters: NDArray[Any]) -> float:
-        """C of all examples (E4), in blocks of rows."""
+    def outputs_and_cost(self, net: Network, parameters: NDArray[Any]) -> tuple[NDArray[Any], float]:
+        """a^L of all examples, (m, n_L), and C (E4), in blocks of rows."""
         plan, backend = net.plan, net.engine
+        outputs = np.empty((len(self), plan.sizes[-1]), dtype=plan.dtype)
         costs = np.empty(len(self), dtype=plan.dtype)
         for rows in row_blocks(len(self)):
             X, Y, _ = self.take(rows)
-            costs[rows] = backend.example_costs(plan, backend.forward(plan, parameters, X), Y)
+            run = backend.forward(plan, parameters, X)
+            outputs[rows], costs[rows] = run.a[plan.L], backend.example_costs(plan, run, Y)
         weights = None if self.weights is None else self.weights[self.rows]
-        return float(backend.batch_cost(plan, costs, weights))
+        return outputs, float(backend.batch_cost(plan, costs, weights))
+
+    def cost(self, net: Network, parameters: NDArray[Any]) -> float:
+        """C of all examples (E4)."""
+        return self.outputs_and_cost(net, parameters)[1]
 
     def value_and_gradient(self, net: Network, parameters: NDArray[Any]) -> tuple[float, NDArray[np.float64]]:
         """C and ∇C of all examples (E4, E10), summed in float64 over blocks of rows."""

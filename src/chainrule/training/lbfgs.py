@@ -74,7 +74,8 @@ def run(
 
     Raises DivergenceError when a cost or gradient is not finite, Interrupted after Ctrl-C.
     """
-    result = minimise(net, data, rule, penalty, epochs, 20 * epochs + 20, now, end_epoch)
+    evaluations = 20 * (epochs + 1)  # no limit but `epochs`: a line search of SciPy's takes 20 at most
+    result = minimise(net, data, rule, penalty, epochs, evaluations, now, end_epoch)
     # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
     return "epochs" if result.status == 1 else "converged"
 

@@ -14,7 +14,7 @@ from chainrule.engine.network import Network
 from chainrule.maths.penalties import l2_gradient
 from chainrule.maths.schedules import RatePolicy
 from chainrule.maths.updates import UpdateRule
-from chainrule.training.batches import DataSet
+from chainrule.training.batches import DataSet, mass
 from chainrule.training.divergence import DivergenceError, culprit, norm
 from chainrule.training.history import Reason
 from chainrule.training.interrupt import Interrupt
@@ -67,13 +67,13 @@ def run(
             now.step += 1
             X, Y, weights = batch
             cost, gradient = backend.value_and_gradient(plan, now.parameters, X, Y, weights)
-            mass = float(len(X) if weights is None else weights.sum())
+            share = mass(batch)
             # each batch's step is the objective's on average, also where weights differ from batch to batch (E29)
             flat, strength = gradient.flat, penalty
             if plan.reduction == "sum":
-                strength = penalty * mass / total
+                strength = penalty * share / total
             elif weights is not None:
-                flat = (mass / total * len(data) / len(X)) * flat
+                flat = (share / total * len(data) / len(X)) * flat
             if penalty:
                 flat = flat + l2_gradient(now.parameters, plan.is_weight, strength)
             size = norm(flat)
@@ -81,7 +81,7 @@ def run(
                 raise DivergenceError(culprit(net, now.parameters, [batch], flat))
             state, now.parameters = rule.update(state, now.parameters, flat, now.learning_rate)  # (E16)
             costs.append(float(cost))
-            shares.append(mass)
+            shares.append(share)
             norms.append(size)
         if not math.isfinite(norm(now.parameters)):
             raise DivergenceError(culprit(net, now.parameters))
