@@ -176,6 +176,30 @@ def test_partial_fit_goes_on_as_scikit_learn_s(data, solver):
     _same_figures(theirs, ours)
 
 
+@pytest.mark.parametrize("first", ["constant", "invscaling", "adaptive"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"learning_rate": "invscaling"},
+        {"learning_rate": "adaptive", "tol": 10.0, "n_iter_no_change": 1},
+        {"learning_rate_init": 0.5, "power_t": 0.1},
+        {"solver": "adam"},
+        {"momentum": 0.1, "nesterovs_momentum": False},
+    ],
+    ids=str,
+)
+def test_partial_fit_keeps_the_optimizer_that_it_began_with(first, changed):
+    theirs, ours, X, y = both(
+        "diabetes", solver="sgd", learning_rate=first, learning_rate_init=0.1, hidden_layer_sizes=9, random_state=2
+    )
+    for estimator in (theirs, ours):
+        estimator.partial_fit(X, y).set_params(**changed)
+        for _ in range(6):
+            estimator.partial_fit(X, y)
+    assert furthest(theirs, ours) < BOUND
+    _same_figures(theirs, ours)
+
+
 @pytest.mark.parametrize("data", ["digits", "breast_cancer_01", "diabetes"])
 @pytest.mark.parametrize("make_sparse", [scipy.sparse.csr_matrix, scipy.sparse.csr_array, scipy.sparse.csc_matrix])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])

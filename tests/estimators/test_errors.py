@@ -94,6 +94,12 @@ def test_targets_that_the_loss_does_not_take():
         ),
         ([1, 2, 3, 4], "eval_set: expected (X, y) or (X, y, sample_weight), got list."),
         ((np.zeros((4, 7)), np.zeros(4)), "X has 7 features, but MLPRegressor is expecting 10 features as input."),
+        ((None, None), "eval_set: expected (X, y) or (X, y, sample_weight), got (NoneType, NoneType)."),
+        ((np.zeros((4, 10)), None), "eval_set: expected (X, y) or (X, y, sample_weight), got (ndarray, NoneType)."),
+        (
+            (np.zeros((1, 10)), np.zeros(1)),
+            "eval_set: expected 2 rows or more, got 1. The score of a single row says nothing.",
+        ),
         ((np.zeros((4, 10)), np.zeros(3)), "y of eval_set: expected 4 rows, as X of eval_set has, got shape (3, 1)."),
         ((np.full((4, 10), np.nan), np.zeros(4)), "Input X contains NaN."),
         ((np.zeros((4, 10)), [0, 1, np.inf, 3]), "Input y of eval_set contains infinity"),
@@ -162,6 +168,13 @@ def test_rows_beyond_the_range_of_a_float32_network():
     _refused(f"X of eval_set[2, 1]: {message}", lambda: reg.fit(X.astype(np.float32), y, eval_set=(rows, y[:3])))
     _refused(f"X[2, 1]: {message}", lambda: reg.set_params(warm_start=True).fit(rows, y[:3]))
     _refused(f"X.data[0]: {message}", lambda: reg.predict(scipy.sparse.csr_array(rows)))
+
+
+def test_rows_that_are_no_numbers():
+    reg = MLPRegressor(hidden_layer_sizes=3, solver="lbfgs", tol=1e9).fit([[1.0], [2.0]], [1.0, 2.0])
+    _refused("dtype='numeric' is not compatible with arrays of bytes/strings.", lambda: reg.predict([["1"], ["2"]]))
+    durations = np.array([[1], [2]], dtype="m8[s]")
+    _refused("X: expected real numbers, got dtype timedelta64[s]. Turn them", lambda: reg.predict(durations))
 
 
 def test_first_weights_of_two_numbers():

@@ -88,6 +88,28 @@ def test_going_on_after_early_stopping(data):
     assert ours.best_validation_score_ >= theirs.best_validation_score_
 
 
+@pytest.mark.parametrize("solvers", [("sgd", "adam"), ("adam", "sgd")], ids="-".join)
+def test_the_solver_may_have_been_changed_since(solvers):
+    theirs, _, X, y = both("diabetes", hidden_layer_sizes=9, max_iter=4, random_state=2, solver=solvers[0])
+    theirs.fit(X, y).set_params(solver=solvers[1])
+    ours = cr.from_sklearn(theirs)
+    back = ours.to_sklearn()
+    for estimator in (theirs, ours, back):
+        estimator.partial_fit(X, y)
+    assert furthest(theirs, ours) < 1e-6
+    assert furthest(back, ours) < 1e-6
+
+
+@pytest.mark.parametrize("settings", [{}, {"solver": "lbfgs"}, {"early_stopping": True}], ids=str)
+def test_to_sklearn_before_any_training(settings):
+    _, ours, X, y = both("diabetes", hidden_layer_sizes=(), activation=[], max_iter=4, random_state=2, **settings)
+    theirs = ours.initialize(X, y).to_sklearn()
+    np.testing.assert_allclose(theirs.predict(X), ours.predict(X), atol=1e-12)
+    for estimator in (theirs, ours):
+        estimator.set_params(warm_start=True).fit(X, y)
+    assert furthest(theirs, ours) < 1e-6
+
+
 def test_feature_names_travel():
     _, X, y = problem("diabetes")
     frame = pd.DataFrame(X, columns=[f"x{j}" for j in range(10)])

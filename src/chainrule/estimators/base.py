@@ -24,7 +24,6 @@ from chainrule.estimators.first_weights import draw_parameters, join_parameters,
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Measure, run_lbfgs, run_stochastic
 from chainrule.estimators.validation import (
-    accepted_dtypes,
     as_columns,
     check_fits,
     check_weight_left,
@@ -327,7 +326,7 @@ class BaseMLP(BaseEstimator, ABC):
     # --- using the network --------------------------------------------------------------------------------------------
     def _check_rows(self, X: Any) -> Any:
         """Check X as scikit-learn does, against what `fit` saw."""
-        return validate_data(self, X, accept_sparse="csr", dtype=accepted_dtypes(X), reset=False)
+        return validate_data(self, X, accept_sparse="csr", reset=False)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
         """a^L, (m, n_L), block by block."""

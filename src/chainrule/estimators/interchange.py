@@ -14,8 +14,8 @@ from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
 from chainrule.estimators.classifier import MLPClassifier
 from chainrule.estimators.regressor import MLPRegressor
-from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Optimizer, make_optimizer
-from chainrule.maths.updates import Moments, Velocity
+from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Optimizer
+from chainrule.maths.updates import Adam, Moments, Momentum, Nesterov, Velocity
 
 _PAIRS: tuple[tuple[type[Any], type[Any]], ...] = (
     (theirs.MLPClassifier, MLPClassifier),
@@ -79,14 +79,8 @@ def from_sklearn(fitted: Any) -> Any:
     )
     ours._optimizer = None
     net = ours._linked()
-    state = getattr(fitted, "_optimizer", None)
-    if state is not None and ours.solver in STOCHASTIC_SOLVERS:
-        ours._optimizer = make_optimizer(ours, net.parameters, net.plan.is_weight)
-        if ours.solver == "adam":
-            ours._optimizer.state = Moments(state.t, _joined(net.plan, state.ms), _joined(net.plan, state.vs))
-        else:
-            ours._optimizer.state = Velocity(_joined(net.plan, state.velocities))
-            ours._optimizer.learning_rate = float(state.learning_rate)
+    if getattr(fitted, "_optimizer", None) is not None:
+        ours._optimizer = _our_optimizer(fitted._optimizer, net.plan)
     return ours
 
 
@@ -105,8 +99,15 @@ def to_sklearn(ours: Any) -> Any:
     if ours.out_activation_ != default:
         _refuse("output activation", default, ours.out_activation_)
     _copy_attributes(ours, fitted)
-    if ours.solver in STOCHASTIC_SOLVERS and ours._optimizer is not None:
-        fitted._optimizer = _their_optimizer(fitted, ours._optimizer, net.plan)
+    if ours._optimizer is not None:
+        fitted._optimizer = _their_optimizer(fitted.coefs_ + fitted.intercepts_, ours._optimizer, net.plan)
+    # what scikit-learn's loops expect to find after its own set-up
+    if ours.early_stopping and ours.solver in STOCHASTIC_SOLVERS:
+        fitted._best_coefs, fitted._best_intercepts = copy.deepcopy((fitted.coefs_, fitted.intercepts_))
+        fitted.validation_scores_ = fitted.validation_scores_ or []
+        fitted.best_validation_score_ = max([-np.inf, *fitted.validation_scores_])
+    elif fitted.best_loss_ is None:
+        fitted.best_loss_ = np.inf
     return fitted
 
 
@@ -117,11 +118,12 @@ def _copy_attributes(source: Any, target: Any) -> None:
 
 
 def _one_activation(ours: Any) -> str:
-    hidden = {g.name for g in ours.network_.plan.activations[:-1]} or {ours.activation}
-    if len(hidden) > 1 or not hidden <= {*_ACTIVATIONS}:
-        got = ", ".join(g.name for g in ours.network_.plan.activations[:-1])
-        _refuse("activation", f"one of {', '.join(_ACTIVATIONS)} for all hidden layers", got)
-    return str(hidden.pop())
+    hidden = [g.name for g in ours.network_.plan.activations[:-1]]
+    if not hidden:
+        return ours.activation if ours.activation in _ACTIVATIONS else "relu"  # none is used
+    if len(set(hidden)) > 1 or hidden[0] not in _ACTIVATIONS:
+        _refuse("activation", f"one of {', '.join(_ACTIVATIONS)} for all hidden layers", ", ".join(hidden))
+    return str(hidden[0])
 
 
 def _refuse(what: str, expected: str, got: Any) -> None:
@@ -143,24 +145,34 @@ def _separated(plan: Plan, flat: NDArray[Any]) -> list[NDArray[Any]]:
     return [array.copy() for array in (*weights.values(), *biases.values())]
 
 
-def _their_optimizer(fitted: Any, optimizer: Optimizer, plan: Plan) -> Any:
+def _our_optimizer(theirs: Any, plan: Plan) -> Optimizer:
+    """Take over scikit-learn's optimizer: that of adam has t, ms and vs, that of sgd velocities."""
+    rate = float(theirs.learning_rate_init)
+    if hasattr(theirs, "ms"):
+        rule = Adam(theirs.beta_1, theirs.beta_2, theirs.epsilon, epsilon_hat=True)
+        return Optimizer(rule, Moments(theirs.t, _joined(plan, theirs.ms), _joined(plan, theirs.vs)), rate, rate)
+    kind = Nesterov if theirs.nesterov else Momentum
+    return Optimizer(
+        kind(theirs.momentum),
+        Velocity(_joined(plan, theirs.velocities)),
+        float(theirs.learning_rate),
+        rate,
+        theirs.lr_schedule,
+        float(theirs.power_t),
+    )
+
+
+def _their_optimizer(parameters: list[NDArray[Any]], ours: Optimizer, plan: Plan) -> Any:
     from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
-    parameters = fitted.coefs_ + fitted.intercepts_
-    if fitted.solver == "adam":
-        adam = AdamOptimizer(parameters, fitted.learning_rate_init, fitted.beta_1, fitted.beta_2, fitted.epsilon)
-        adam.t = optimizer.state.step
-        adam.ms = _separated(plan, optimizer.state.first)
-        adam.vs = _separated(plan, optimizer.state.second)
+    if isinstance(ours.rule, Adam):
+        adam = AdamOptimizer(parameters, ours.initial_rate, ours.rule.beta1, ours.rule.beta2, ours.rule.epsilon)
+        adam.t = ours.state.step
+        adam.ms = _separated(plan, ours.state.first)
+        adam.vs = _separated(plan, ours.state.second)
         return adam
-    sgd = SGDOptimizer(
-        parameters,
-        fitted.learning_rate_init,
-        fitted.learning_rate,
-        fitted.momentum,
-        fitted.nesterovs_momentum,
-        fitted.power_t,
-    )
-    sgd.velocities = _separated(plan, optimizer.state.velocity)
-    sgd.learning_rate = optimizer.learning_rate
+    nesterov, momentum = isinstance(ours.rule, Nesterov), getattr(ours.rule, "momentum", 0.0)
+    sgd = SGDOptimizer(parameters, ours.initial_rate, ours.schedule, momentum, nesterov, ours.power)
+    sgd.velocities = _separated(plan, ours.state.velocity)
+    sgd.learning_rate = ours.learning_rate
     return sgd

@@ -40,21 +40,43 @@ _NOT_FINITE = (
 
 @dataclass
 class Optimizer:
-    """What `partial_fit` goes on with: update rule, what it remembers, and the learning rate at hand."""
+    """What `partial_fit` goes on with: update rule, what it remembers, and the learning rate at hand.
+
+    As in scikit-learn its settings are those of when it was made; a later `set_params` counts from the next `fit` on.
+    """
 
     rule: UpdateRule
     state: Any
     learning_rate: float
+    initial_rate: float
+    schedule: str = "constant"
+    power: float = 0.5
 
+    @classmethod
+    def of(cls, estimator: BaseMLP, parameters: NDArray[Any], is_weight: NDArray[Any]) -> Optimizer:
+        """Make the update rule of `solver` (E17, E18 or E20), its state at the beginning."""
+        rule: UpdateRule
+        rate, schedule = float(estimator.learning_rate_init), "constant"  # Adam has no schedule
+        if estimator.solver == "adam":
+            rule = Adam(estimator.beta_1, estimator.beta_2, estimator.epsilon, epsilon_hat=True)
+        else:
+            rule = (Nesterov if estimator.nesterovs_momentum else Momentum)(estimator.momentum)
+            schedule = estimator.learning_rate
+        return cls(rule, rule.initial(parameters, is_weight), rate, rate, schedule, float(estimator.power_t))
 
-def make_optimizer(estimator: BaseMLP, parameters: NDArray[Any], is_weight: NDArray[Any]) -> Optimizer:
-    """Make the update rule of `solver` (E17, E18 or E20), its state at the beginning."""
-    rule: UpdateRule
-    if estimator.solver == "adam":
-        rule = Adam(estimator.beta_1, estimator.beta_2, estimator.epsilon, epsilon_hat=True)
-    else:
-        rule = (Nesterov if estimator.nesterovs_momentum else Momentum)(estimator.momentum)
-    return Optimizer(rule, rule.initial(parameters, is_weight), float(estimator.learning_rate_init))
+    def after_epoch(self, examples_seen: int) -> None:
+        """Let an inverse scaling fall (E26), with t in examples instead of epochs."""
+        if self.schedule == "invscaling":
+            self.learning_rate = InverseScaling(self.initial_rate, self.power).rate(examples_seen)
+
+    def at_end_of_patience(self) -> tuple[bool, str]:
+        """Say whether training ends, and in words what comes next; an adaptive rate is divided by 5 first."""
+        if self.schedule != "adaptive":
+            return True, "Stopping."
+        if self.learning_rate <= SMALLEST_ADAPTIVE_RATE:
+            return True, "Learning rate too small. Stopping."
+        self.learning_rate /= 5.0
+        return False, f"Setting learning rate to {self.learning_rate:f}"
 
 
 class BestEpoch:
@@ -117,7 +139,7 @@ def run_stochastic(
     net, m = objective.net, len(data)
     parameters = finite = net.parameters.copy()
     if not incremental or getattr(estimator, "_optimizer", None) is None:
-        estimator._optimizer = make_optimizer(estimator, parameters, net.plan.is_weight)
+        estimator._optimizer = Optimizer.of(estimator, parameters, net.plan.is_weight)
     optimizer = estimator._optimizer
     best = BestEpoch(estimator, parameters, restores=estimator.early_stopping)
     size = _batch_size(estimator, m)
@@ -136,13 +158,12 @@ def run_stochastic(
                 break
             finite = parameters
             best.after_epoch(parameters)
-            if estimator.solver == "sgd" and estimator.learning_rate == "invscaling":
-                # (E26), with t in examples instead of epochs
-                optimizer.learning_rate = InverseScaling(estimator.learning_rate_init, estimator.power_t).rate(
-                    estimator.t_
-                )
+            optimizer.after_epoch(estimator.t_)
             if best.waited_enough:
-                if _stops(estimator, optimizer, best.sentence()):
+                stops, then = optimizer.at_end_of_patience()
+                if estimator.verbose:
+                    print(f"{best.sentence()} {then}")  # noqa: T201
+                if stops:
                     break
                 estimator._no_improvement_count = 0
             if incremental:
@@ -206,20 +227,6 @@ def _batch_size(estimator: BaseMLP, m: int) -> int:
             "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
         )
     return int(estimator.batch_size)
-
-
-def _stops(estimator: BaseMLP, optimizer: Optimizer, message: str) -> bool:
-    """Say whether patience at its end ends training; under an adaptive rate it first divides the rate by 5."""
-    stops, then = True, "Stopping."
-    if estimator.solver == "sgd" and estimator.learning_rate == "adaptive":
-        if optimizer.learning_rate <= SMALLEST_ADAPTIVE_RATE:
-            then = "Learning rate too small. Stopping."
-        else:
-            optimizer.learning_rate /= 5.0
-            stops, then = False, f"Setting learning rate to {optimizer.learning_rate:f}"
-    if estimator.verbose:
-        print(f"{message} {then}")  # noqa: T201
-    return stops
 
 
 def _say_divergence(estimator: BaseMLP, where: str, kept_best: bool) -> None:

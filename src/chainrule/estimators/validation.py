@@ -41,6 +41,9 @@ def dense(X: Any) -> NDArray[Any]:
 
 def check_fits(X: Any, dtype: Any, name: str = "X") -> None:
     """See that casting rows to the network's dtype, which may be narrower, keeps them finite. Raises InputError."""
+    if X.dtype.kind not in "fiub":
+        hint = "Turn them into numbers first."
+        raise InputError(text(name, expected="real numbers", got=f"dtype {X.dtype}", hint=hint))
     if X.dtype != dtype:
         values, name = (X, name) if isinstance(X, np.ndarray) else (X.data, f"{name}.data")
         check_finite(values, str(np.dtype(dtype)), name)
@@ -80,11 +83,17 @@ def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any)
     if eval_set is None:
         return None
     given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
-    if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+    if not isinstance(given, tuple | list) or len(given) not in (2, 3) or any(one is None for one in given[:2]):
         hint = "Write fit(X, y, eval_set=(X_validation, y_validation))."
-        expected, got = "(X, y) or (X, y, sample_weight)", f"{type(given).__name__}"
+        got = (
+            f"({', '.join(type(one).__name__ for one in given)})" if isinstance(given, tuple) else type(given).__name__
+        )
+        expected = "(X, y) or (X, y, sample_weight)"
         raise InputError(text("eval_set", expected=expected, got=got, hint=hint))
     X = estimator._check_rows(given[0])
+    if X.shape[0] < 2:
+        hint = "The score of a single row says nothing."
+        raise InputError(text("eval_set", expected="2 rows or more", got="1", hint=hint))
     y, Y = estimator._validation_targets(given[1])
     plan = objective.net.plan
     check_fits(X, plan.dtype, "X of eval_set")
