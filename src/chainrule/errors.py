@@ -32,7 +32,7 @@ class DataError(ChainruleError, ValueError):
 
 
 class ModelFileError(ChainruleError, ValueError):
-    """A model file that can't be read or written."""
+    """A model file that can't be read or written; another file that can't be written."""
 
 
 class DivergenceWarning(UserWarning):

@@ -138,6 +138,18 @@ def test_npz_with_text_classes_and_a_test_part(run):
     )
     code, out, _ = run("evaluate", "model.chainrule", "d.npz", "--json")
     assert json.loads(out)["accuracy"] >= 0.9
+    code, _, err = run("train", "d.npz", "--test-fraction", "0.3")
+    assert (code, err) == (
+        2, "chainrule: --test-fraction: expected DATA without a test part of its own, got d.npz, which has one. Leave it out: that "
+        "part is the test.\n"
+    )  # fmt: skip
+    np.savez("other.npz", X=X[:7], Y=Y[:7])
+    code, out, _ = run("train", "d.npz", "--test", "other.npz", "--epochs", 1)
+    assert out.splitlines()[:2] == [
+        "not used, because of --test: the test part of d.npz, 20 rows",
+        "d.npz: 60 rows to train on, 7 to test on, 2 columns, classification (the targets are text)",
+    ]
+    run("train", "d.npz", "--epochs", 60)
     np.savez("new.npz", X=X[:3])
     code, out, _ = run("predict", "model.chainrule", "new.npz")
     assert set(out.split()[1:]) <= {"left", "right"}
@@ -307,7 +319,21 @@ def _shell(command, folder):
 def test_a_training_outlives_its_standard_output(tmp_path, redirection):
     done = _shell(f"chainrule train iris --epochs 3 {redirection}", tmp_path)
     assert "Traceback" not in done.stderr
-    assert len(cr.load_pipeline(tmp_path / "model.chainrule").training["test"]) == 7
+    assert list(cr.load_pipeline(tmp_path / "model.chainrule").training["test"]) == [
+        "accuracy", "balanced_accuracy", "baseline_accuracy", "baseline_balanced_accuracy", "log_loss", "baseline_log_loss",
+        "cost",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(os.name == "nt", reason="redirects standard streams as POSIX shells do")
+@pytest.mark.parametrize("redirection", ["2> /dev/full", "2>&-"])
+def test_a_note_that_nobody_can_read_is_no_failure(tmp_path, redirection):
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i * 7 % 11},{'pq'[i % 2]},{i % 2}\n" for i in range(30)))
+    (tmp_path / "new.csv").write_text("a,b,y\n,q,1\n1,never seen,0\n")
+    done = _shell(f"chainrule train t.csv --target y --epochs 1 --test new.csv {redirection}", tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "saved model.chainrule")
+    done = _shell(f"chainrule predict model.chainrule new.csv {redirection}", tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
 
 
 def test_ascii_output_replaces_what_it_cannot_show(tmp_path):
@@ -345,6 +371,21 @@ def test_control_characters_of_a_stranger_s_file_do_not_reach_the_terminal(run):
     assert code == 0
     assert "\x1b" not in out
     assert "\x07" not in out
+
+
+def test_labels_are_written_as_they_are_and_only_lines_for_people_are_cleaned(run):
+    labels = ["a\u00a0b", "全\u3000角", "\U0001f469\u200d\U0001f680", "tab\there", "\u202eevil\x1b[2J"]
+    np.savez("d.npz", X=np.eye(5).repeat(8, axis=0), Y=np.repeat(labels, 8))
+    _, out, _ = run("train", "d.npz", "--epochs", 300, "--learning-rate", "0.01")
+    for shown in ("a\u00a0b", "全\u3000角", "\U0001f469\u200d\U0001f680", "tab\ufffdhere", "\ufffdevil\ufffd[2J"):
+        assert f" {shown} " in out
+    assert "\x1b" not in out
+    np.savez("new.npz", X=np.eye(5))
+    _, out, _ = run("predict", "model.chainrule", "new.npz")
+    assert [row[0] for row in csv.reader(io.StringIO(out))] == ["prediction", *labels]
+    _, out, _ = run("predict", "model.chainrule", "new.npz", "--json")
+    assert json.loads(out)["predictions"] == labels
+    assert "\x1b" not in out  # JSON's own escapes
 
 
 def test_a_reader_that_closes_early_is_no_traceback(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import importlib.util
 import io
 import json
 import sys
@@ -43,22 +44,14 @@ def trained(table):
     return table
 
 
-def mixed(m, path, seed=0):
-    """Ten mixed columns and a target, as text: five of numbers, five categories, one of 40 levels; some are missing."""
-    rng = np.random.default_rng(seed)
-    frame = pd.DataFrame({
-        "age": rng.normal(40, 12, m).round(1),
-        "income": np.where(rng.random(m) < 0.05, np.nan, rng.lognormal(10, 1, m).round(2)),
-        "height": np.where(rng.random(m) < 0.02, np.nan, rng.normal(170, 10, m).round(1)),
-        "score": rng.normal(size=m).round(3),
-        "visits": rng.integers(0, 30, m),
-        **{name: pd.Series(rng.integers(0, n, m)).map(lambda level: f"level {level}")
-           for name, n in {"colour": 3, "size": 4, "day": 7, "plan": 10, "town": 40}.items()},
-    })  # fmt: skip
-    frame.loc[rng.random(m) < 0.05, "size"] = None
-    frame["bought"] = np.where(frame.age / 12 + frame.score + (frame.plan == "level 3") > 3.5, "yes", "no")
-    frame.to_csv(path, index=False)
-    return frame
+def mixed(m, path):
+    """Ten mixed columns and a target of two classes: the table that the benchmark measures."""
+    source = Path(__file__).parents[2] / "benchmarks" / "tables.py"
+    assert source.is_file(), f"{source} is missing: run the tests from a checkout of the whole repository"
+    spec = importlib.util.spec_from_file_location("benchmarks_tables", source)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.write_csv(Path(path), m)
 
 
 # --- the verbs --------------------------------------------------------------------------------------------------------
@@ -207,7 +200,8 @@ def test_a_text_that_training_never_saw_changes_nothing(trained):
     unused = model.inputs.untrained
     assert unused.tolist() == [4]
     assert not model.net.W[1][unused].any()
-    outputs = model.outputs({"age": [3.0, 3.0], "colour": ["purple", "mauve"]})
+    with pytest.warns(UserWarning, match="column 'colour': 2 unknown texts, taken as none of its levels"):
+        outputs = model.outputs({"age": [3.0, 3.0], "colour": ["purple", "mauve"]})
     assert outputs[0].tolist() == outputs[1].tolist()
 
 
@@ -232,7 +226,7 @@ BAD = {
     "longer.csv": ([HEADER, *lines(5), "1,r,yes,no"], "line 7 of longer.csv: expected 3 cells, as the first line has, got 4. "
                    "Quote cells that hold ','."),
     "both.csv": ([HEADER.replace(",", ";"), *lines(9, ";", ","), "1.5;r;yes"], "line 11, column 'age' of both.csv: expected a "
-                 "decimal comma, as in the numbers before it, got '1.5'. Write all numbers with the same decimal mark, and none "
+                 "decimal comma, as in line 2, column 'age', got '1.5'. Write all numbers with the same decimal mark, and none "
                  "with thousands separators."),
     "comma.csv": ([HEADER, *(f'"{i},5",r,{i % 2}' for i in range(30))], "line 2, column 'age' of comma.csv: expected a number "
                   "such as 1234.5, got '0,5'. Write numbers without thousands separators, and with a decimal point where commas "
@@ -286,6 +280,14 @@ BAD = {
                  "or a category, got the date 1/12/1999."),
     "names.csv": (["age,y", *(f"{i * 7 % 11},name {i}" for i in range(30))], "target 'y' of names.csv: expected classes that "
                   "repeat, got 30 different texts in 30 rows. Each class needs rows to be learned from; choose another column."),
+    "long.csv": (["age,y", *(f"{i * 7 % 11},{'ab'[i % 2] * 250}" for i in range(30))], "target 'y' of long.csv: expected classes "
+                 "with names of at most 200 characters, got one of 250: 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'…. Shorten the "
+                 "names of the classes, or choose another column."),
+    "cell.csv": ([HEADER, *lines(5), f"1,{'r' * 200_000},yes"], "line 7 of cell.csv: expected cells of at most 131,072 "
+                 "characters, got a longer one. If a quote before it was left open, close it; else shorten the cell"),
+    "open.csv": ([HEADER, '1,"r,yes', *lines(20_000)], "line 2 of open.csv: expected cells of at most 131,072 characters"),
+    "half.csv": (["\n".join([HEADER, *lines()]).encode("utf-16")[:-1]], "half.csv: expected text in UTF-16, as its first bytes "
+                 "say, got truncated data. Was it copied completely?"),
     "cut.csv.gz": ([gzip.compress("\n".join([HEADER, *lines()]).encode())[:-12]], "cut.csv.gz: expected a whole gzip file, got "
                    "Compressed file ended before the end-of-stream marker was reached. Was it copied completely?"),
     "no.csv.gz": ([b"not gzip"], "no.csv.gz: expected a whole gzip file, got Not a gzipped file (b'no'). Was it copied"),
@@ -332,6 +334,27 @@ def test_what_a_person_expects_to_work_works_and_gives_the_same_model(trained, n
     assert trained("train", name, *arguments)[0] == 0
     assert trained("predict", "other.chainrule", name) == trained("predict", "model.chainrule", "t.csv")
     assert trained("evaluate", "model.chainrule", name)[1].startswith(f"{name}: 8 rows (held out in training)\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("t.csv", "target 'y' of t.csv"),
+        ("one.npz", "targets of one.npz"),
+        ("two.npz", "column 1 of the targets of two.npz"),
+    ],
+)
+def test_a_target_too_large_is_called_what_it_is(run, data, name):
+    X = np.arange(30.0)[:, np.newaxis] * 7 % 11
+    large = np.arange(30) * 1e200
+    write("t.csv", "age,y", *(f"{i * 7 % 11},{i}e200" for i in range(30)))
+    np.savez("one.npz", X=X, Y=large)
+    np.savez("two.npz", X=X, Y=np.c_[X, large])
+    code, _, err = run("train", data, *(["--target", "y"] if data == "t.csv" else []))
+    assert code == 2
+    assert err.startswith(
+        f"chainrule: {name}: expected numbers whose squares are finite, got numbers up to 2.9e+201. Divide"
+    )
 
 
 def test_a_category_of_all_different_values_is_left_out_and_said(run):
@@ -400,6 +423,8 @@ def test_ten_thousand_columns(run):
         (["train", "iris", "--test", "t.csv"], "t.csv: expected arrays, as the model was trained on, got a table. Give arrays"),
         (["train", "t.csv", "--target", "y", "--out", "t.csv"], "--out: expected another file than what is read, got t.csv."),
         (["train", "t.csv", "--target", "y", "--test", "unseen.csv", "--out", "unseen.csv"], "--out: expected another file than"),
+        (["train", "t.csv", "--target", "y", "--test", "t.csv", "--test-fraction", "7"], "--test-fraction: expected no --test "
+         "beside it, got --test t.csv. Leave one of them out: with --test no rows are split off.\n"),
         (["train", "none.csv", "--target", "y"], "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, "
          "Parquet or NPZ file, or a folder of IDX files, got 'none.csv'. Check the path.\n"),
         (["evaluate", "model.chainrule", "unseen.csv"], "line 3, column 'y' of unseen.csv: expected one of the classes no, yes, got "

@@ -103,6 +103,14 @@ def test_ten_thousand_columns_take_a_moment():
     columns = tuple(Column(f"n{i}") if i % 2 else Column(f"c{i}", ("a", "b", "c")) for i in range(10_000))
     X = RNG.integers(0, 3, (50, 10_000)).astype(float)
     encoding = Encoding.fit(X, columns)
-    out = encoding.apply(X, "float32")
+    out = encoding.apply(X)
     assert out.shape == (50, encoding.width)
     assert encoding.width == 5_000 + sum(len(seen) + 1 for seen in encoding.seen[::2])
+    place = {name: index for index, name in enumerate(encoding.names)}
+    for j in (1, 777, 9_999):
+        scaled = StandardScaler().fit_transform(X[:, [j]])[:, 0]
+        np.testing.assert_allclose(out[:, place[f"n{j}"]], scaled, atol=1e-12)  # standardised: of the size of 1
+    for j in (0, 778, 9_998):
+        for code, level in enumerate("abc"):
+            np.testing.assert_array_equal(out[:, place[f"c{j}={level}"]], X[:, j] == code)
+        assert not out[:, place[f"c{j} (other)"]].any()

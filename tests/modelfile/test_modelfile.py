@@ -170,10 +170,7 @@ class FullFile:
     def __init__(self, file):
         self.file = file
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
+    def close(self):
         self.file.close()
 
     def write(self, content):
@@ -242,6 +239,17 @@ def test_an_error_between_two_pieces_leaves_what_was_there(tmp_path):
         write_half()
     assert (tmp_path / "m").read_bytes() == b"one two"
     assert [file.name for file in tmp_path.iterdir()] == ["m"]
+
+
+def test_an_error_of_the_system_that_is_not_the_file_s_stays_what_it_is(tmp_path):
+    def read_another():
+        with atomic_file(tmp_path / "m") as file:
+            file.write(b"half")
+            (tmp_path / "none").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match="none"):
+        read_another()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_new_file_has_the_rights_of_any_new_file(tmp_path):

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from chainrule.cli.output import write_error
 from chainrule.errors import ChainruleError
 
 
@@ -18,10 +19,10 @@ def main() -> None:
 
         app(prog_name="chainrule")
     except (ChainruleError, OSError) as error:
-        _complain(str(error))
+        write_error(f"chainrule: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _complain("interrupted")
+        write_error("chainrule: interrupted")
         sys.exit(130)  # what shells give a command that Ctrl-C ended
 
 
@@ -34,13 +35,3 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _complain(message: str) -> None:
-    # a stranger's file may bring control characters, and names of columns with new lines in them
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in message)
-    try:
-        sys.stderr.write(f"chainrule: {shown}\n")
-        sys.stderr.flush()
-    except OSError:
-        pass  # nobody is left to be told; the exit code says it

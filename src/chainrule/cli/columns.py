@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from chainrule.cli.output import Printer, counted
+from chainrule.cli.output import Printer, counted, write_error
 from chainrule.data.columns import listed
 from chainrule.data.encoding import Encoding
 from chainrule.data.pipeline import Pipeline
+from chainrule.data.unforeseen import Unforeseen
 
 
 def class_names(pipeline: Pipeline) -> tuple[str, ...]:
@@ -58,42 +54,7 @@ def say_columns(say: Printer, pipeline: Pipeline) -> None:
         say.line(f"  left out: {listed([out.name for out in schema.left_out[20:]])}")
 
 
-class Unforeseen:
-    """Counts what training had not seen, and says it once for each column on standard error."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._inputs = pipeline.inputs
-        self._missing: Counter[str] = Counter()
-        self._unknown: Counter[str] = Counter()
-
-    def look(self, raw: NDArray[np.float64]) -> None:
-        """Count in the rows of a raw matrix."""
-        if isinstance(self._inputs, Encoding):
-            for name, (n_missing, n_unknown) in self._inputs.unforeseen(raw).items():
-                self._missing[name] += n_missing
-                self._unknown[name] += n_unknown
-
-    def say(self) -> None:
-        """Write a line for each column that has any."""
-        if not isinstance(self._inputs, Encoding):
-            return
-        for column in self._inputs.columns:
-            parts = [
-                f"{n:,} {what}{'' if n == 1 else 's'}"
-                for n, what in (
-                    (self._missing[column.name], "missing value"),
-                    (self._unknown[column.name], "unknown text"),
-                )
-                if n
-            ]
-            if parts:
-                answer = "taken as the mean" if column.levels is None else "taken as none of its levels"
-                name = "".join(c if c.isprintable() else "\ufffd" for c in column.name)
-                sys.stderr.write(f"note: column {name!r}: {' and '.join(parts)}, {answer}; training had seen none\n")
-
-
-def say_unforeseen(pipeline: Pipeline, raw: NDArray[np.float64]) -> None:
-    """Say what training had not seen in the rows of a raw matrix."""
-    unforeseen = Unforeseen(pipeline)
-    unforeseen.look(raw)
-    unforeseen.say()
+def say_unforeseen(unforeseen: Unforeseen) -> None:
+    """Write on standard error, once for each column, what training had not seen."""
+    for said in unforeseen.said():
+        write_error(f"note: {said}; training had seen none")

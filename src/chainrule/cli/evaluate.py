@@ -11,6 +11,7 @@ from chainrule.cli.output import Printer, counted
 from chainrule.cli.rows import select
 from chainrule.data.pipeline import load_pipeline
 from chainrule.data.readers import read_as
+from chainrule.data.unforeseen import Unforeseen
 
 
 def evaluate(
@@ -26,7 +27,9 @@ def evaluate(
     pipeline = load_pipeline(model)
     rows, which = select(read_as(data, pipeline.schema), pipeline, part)
     figures = pipeline.evaluate(rows)
-    say_unforeseen(pipeline, rows.X)
+    unforeseen = Unforeseen(pipeline.inputs)
+    unforeseen.look(rows.X)
+    say_unforeseen(unforeseen)
     say.line(f"{data}: {counted(len(rows.X), 'row')} ({which})")
     say.figures(figures)
     if "confusion_matrix" in figures:

@@ -8,9 +8,8 @@ import typer
 
 from chainrule.cli.columns import class_names, describe_columns, say_columns
 from chainrule.cli.output import Printer, counted, say_costs
-from chainrule.data.pipeline import Pipeline, load_pipeline
-from chainrule.modelfile import format as modelfile
-from chainrule.modelfile.networks import build, describe
+from chainrule.data.pipeline import Pipeline, load_model
+from chainrule.modelfile.networks import describe
 
 
 def info(
@@ -19,9 +18,9 @@ def info(
 ) -> None:
     """Show layers, sizes, parameters, columns, classes and training history of a model."""
     say = Printer(as_json)
-    header, arrays = modelfile.read(model)
-    pipeline = load_pipeline(model) if "pipeline" in header else None
-    net = pipeline.net if pipeline is not None else build(header, arrays, model)
+    given = load_model(model)
+    pipeline = given if isinstance(given, Pipeline) else None
+    net = given.net if isinstance(given, Pipeline) else given
     say.line(repr(net))
     result: dict[str, Any] = {"model": model, "network": describe(net), "parameters": net.plan.n_parameters}
     if pipeline is not None:

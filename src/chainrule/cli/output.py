@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 _LABELS = {"r2": "R²", "cost": "cost, as trained"}  # its targets are scaled, the other figures are in their own units
 _BASELINE = "baseline_"
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")  # category Cc, and bidi overrides
 _CLASSES_SHOWN, _CONFUSIONS_SHOWN, _NAME_SHOWN = 20, 10, 16
 
 
@@ -24,7 +26,7 @@ class Printer:
     def line(self, content: str = "") -> None:
         """Print a line for people."""
         if not self.as_json:
-            write(f"{content}\n")
+            write(cleaned(f"{content}\n"))
 
     def figures(self, figures: dict[str, Any]) -> None:
         """Print named figures for people, one a line, beside the baseline's; None stands for one JSON can't write."""
@@ -68,16 +70,31 @@ def _decimals(value: float | None) -> str:
 
 
 def write(content: str) -> None:
-    """Write to standard output; a reader that has closed it, or a full disk behind it, stops no work.
+    """Write to standard output as it is; a reader that has closed it, or a full disk behind it, stops no work."""
+    _write("stdout", content)
 
-    Control characters, which a stranger's model file could bring, are shown as a replacement.
-    """
-    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in content)
+
+def write_error(line: str) -> None:
+    """Write one line for people to standard error; where that is closed or full, nobody is left to be told."""
+    _write("stderr", cleaned(line, "") + "\n")
+
+
+def _write(name: Literal["stdout", "stderr"], content: str) -> None:
+    stream = getattr(sys, name)
     try:
-        sys.stdout.write(shown)
-        sys.stdout.flush()
+        stream.write(content)
+        stream.flush()
     except OSError:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (it lasts as long as the process)
+        # the stream lasts as long as the process, which would else meet the same error once more at its end
+        setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def cleaned(content: str, keep: str = "\n") -> str:
+    """Show control characters but those to `keep`, and what turns the direction of text, as a replacement.
+
+    A stranger's file may bring them, in names and labels: on a terminal they act, or show another text than is there.
+    """
+    return _CONTROLS.sub(lambda found: found[0] if found[0] in keep else "\ufffd", content)
 
 
 def without_nan(value: Any) -> Any:

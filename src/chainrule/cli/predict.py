@@ -7,20 +7,21 @@ import io
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from chainrule.cli.columns import Unforeseen
+from chainrule.cli.columns import say_unforeseen
 from chainrule.cli.options import check_output, named_by_option
 from chainrule.cli.output import Printer, write
 from chainrule.cli.rows import select
 from chainrule.data.pipeline import Pipeline, load_pipeline
 from chainrule.data.readers import read_as
 from chainrule.data.tables import is_table, open_table
-from chainrule.modelfile.atomic import atomic_file
+from chainrule.data.unforeseen import Unforeseen
+from chainrule.modelfile.atomic import Writable, atomic_file
 
 _CHARACTERS_AT_ONCE = 1 << 16
 
@@ -49,22 +50,25 @@ def predict(
     else:
         rows, which = select(read_as(data, pipeline.schema), pipeline, part)
         blocks = [pipeline.raw(rows)]
-    unforeseen = Unforeseen(pipeline)
+    unforeseen = Unforeseen(pipeline.inputs)
     answers = _answers(pipeline, blocks, f"X of {data}", unforeseen, probabilities)
     if as_json:
         result = {"model": model, "data": data, **_collected(pipeline, answers, which, probabilities)}
-        unforeseen.say()
+        say_unforeseen(unforeseen)
         Printer(True).result(result)
         return
-    # in a file first, so that an error in the last row leaves nothing half-written
-    with tempfile.TemporaryFile() if out is None else atomic_file(out) as file:
-        _write_csv(file, _header(pipeline, probabilities), answers)
-        if out is None:
-            file.seek(0)
-            text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    header = _header(pipeline, probabilities)
+    if out is not None:
+        with atomic_file(out) as file:
+            _write_csv(file, header, answers)
+    else:
+        with tempfile.TemporaryFile() as whole:  # so that an error in the last row leaves nothing half-written
+            _write_csv(whole, header, answers)
+            whole.seek(0)
+            text = io.TextIOWrapper(whole, encoding="utf-8", newline="")
             while content := text.read(_CHARACTERS_AT_ONCE):
                 write(content)
-    unforeseen.say()
+    say_unforeseen(unforeseen)
 
 
 def _answers(
@@ -85,7 +89,7 @@ def _header(pipeline: Pipeline, probabilities: bool) -> list[str]:
 
 
 def _write_csv(
-    file: IO[bytes], header: list[str], answers: Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]]
+    file: Writable, header: list[str], answers: Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]]
 ) -> None:
     rows: list[list[Any]] = [header]
     for predictions, shares in answers:
@@ -97,7 +101,7 @@ def _write_csv(
     _write_rows(file, rows)
 
 
-def _write_rows(file: IO[bytes], rows: list[list[Any]]) -> None:
+def _write_rows(file: Writable, rows: list[list[Any]]) -> None:
     content = io.StringIO()
     csv.writer(content, lineterminator="\n").writerows(rows)
     file.write(content.getvalue().encode())

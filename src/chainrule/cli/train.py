@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,15 +13,17 @@ import typer
 
 from chainrule.cli.columns import class_names, describe_columns, say_columns, say_unforeseen
 from chainrule.cli.options import check_options, check_output, hidden_sizes, named_by_option
-from chainrule.cli.output import Printer, counted, say_costs, without_nan
+from chainrule.cli.output import Printer, counted, say_costs, without_nan, write_error
 from chainrule.data.encoding import Encoding
 from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
+from chainrule.data.metrics import Figures
 from chainrule.data.pipeline import Pipeline
-from chainrule.data.readers import read
+from chainrule.data.readers import read, with_test
 from chainrule.data.scaling import Scaling
+from chainrule.data.unforeseen import Unforeseen
 from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
-from chainrule.errors import ChainruleError, DivergenceWarning
+from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
 from chainrule.maths.intervals import REALS
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.history import History
@@ -30,6 +33,7 @@ _DEFAULTS: dict[Task, tuple[str, str]] = {
     "classification": ("softmax", "cross_entropy"),
     "regression": ("identity", "squared_error"),
 }
+_TEST_FRACTION = 0.2
 
 
 def train(
@@ -65,10 +69,13 @@ def train(
         int | None, typer.Option(help="Stop after so many epochs without improvement, restore the best.")
     ] = None,
     test_fraction: Annotated[
-        float, typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part.")
-    ] = 0.2,
+        float | None,
+        typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part; 0.2 by default."),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="classification or regression; by default the targets tell.")] = None,
-    scale: Annotated[bool, typer.Option(help="Standardise the columns of numbers.")] = True,
+    scale: Annotated[
+        bool, typer.Option(help="Standardise columns of numbers; without it a table's lose their mean only.")
+    ] = True,
     initializer: Annotated[str, typer.Option(help="How weights are drawn.")] = "glorot_uniform",
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
     threads: Annotated[int | None, typer.Option(help="Threads of the linear algebra library.")] = None,
@@ -81,28 +88,28 @@ def train(
     check_options(seed, validation, patience)
     sizes = hidden_sizes(hidden)
     check_output(out, *(given for given in (data, test) if given is not None))
-    source = read(data, target, keep or (), drop or (), test)
+    source = _read(say, data, target, keep or (), drop or (), test, test_fraction)
     chosen, reason = choose_task(source, task)
     check_variety(source, chosen)
-    training, test_rows = split(source, test_fraction, seed, chosen)
+    fraction = _TEST_FRACTION if test_fraction is None else test_fraction
+    training, test_rows = split(source, fraction, seed, chosen)
     say.line(
         f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test_rows.X):,} to test on, "
         f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
     )
     g_out, c = _DEFAULTS[chosen]
-    options: dict[str, Any] = {"activation": activation, "output": output or g_out, "cost": cost or c}
-    options |= {"hidden": sizes, "initializer": initializer, "dtype": dtype, "seed": seed}
+    wanted = _Wanted(tuple(sizes), activation, output or g_out, cost or c, initializer, dtype, seed, scale)
     with named_by_option(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # said below, as an error
-        pipeline = _pipeline(source, training, chosen, scale, options)
+        pipeline = _pipeline(source, training, chosen, wanted)
         for part in (source, test_rows):  # what is wrong with either is said before the work, in the source's own rows
             pipeline.check(part)
         say_columns(say, pipeline)
         say.line(repr(pipeline.net))
         about: dict[str, Any] = {"data": source.name, "fingerprint": source.fingerprint(), "test_data": test}
-        about |= {"test_fraction": test_fraction, "seed": seed, "rows": len(training.X)}
+        about |= {"test_fraction": fraction, "seed": seed, "rows": len(training.X)}
         del source, part  # what is encoded takes enough memory by itself
-        X, Y = pipeline.encoded(training), pipeline.encode(training)
+        X, Y = pipeline.inputs_of(training), pipeline.targets_of(training)
         del training
         history = train_network(
             pipeline.net,
@@ -120,64 +127,82 @@ def train(
             verbose=0 if as_json else 1,
         )
         del X
-    if history.stopped == "divergence":
-        raise ChainruleError(f"{history.message} No model was written.")
-    if history.stopped == "interrupt" and not history.epochs:
-        sys.stderr.write("chainrule: interrupted in the first epoch. No model was written.\n")
-        raise typer.Exit(130)  # what shells give a command that Ctrl-C ended
-    pipeline.training.update(about)
-    pipeline.training.update(
-        {
-            "optimizer": optimizer,
-            "stopped": history.stopped,
-            "restored_epoch": history.restored_epoch,
-            "history": without_nan(history.to_dict()),
-            "test": {},
-        }
-    )
-    pipeline.save(out)  # before the test, so that nothing from here on can lose what was trained
-    figures = pipeline.evaluate(test_rows)
-    pipeline.training["test"] = without_nan({k: v for k, v in figures.items() if k != "confusion_matrix"})
-    pipeline.save(out)
-    say_unforeseen(pipeline, test_rows.X)
-    _say_history(say, history)
-    say.line("on the test rows:")
-    say.figures(figures)
-    if "confusion_matrix" in figures:
-        say.confusions(figures["confusion_matrix"], class_names(pipeline))
+    _check_trained(history)
+    figures = _save_and_measure(pipeline, test_rows, out, about, optimizer, history)
+    _report(say, pipeline, test_rows, history, figures)
     say.line(f"saved {out}")
     result = {"model": str(out), "task": chosen, "reason": reason, **describe_columns(pipeline), **pipeline.training}
     say.result(result | {"test": figures})
 
 
-def _pipeline(
-    source: LabelledData, training: LabelledData, task: Task, scale: bool, options: dict[str, Any]
-) -> Pipeline:
+def _read(
+    say: Printer,
+    data: str,
+    target: str | None,
+    keep: Sequence[str],
+    drop: Sequence[str],
+    test: str | None,
+    test_fraction: float | None,
+) -> LabelledData:
+    """Read DATA and what it is tested on. Raises DataError, also for a fraction that would cut nothing."""
+    if test is not None and test_fraction is not None:
+        hint = "Leave one of them out: with --test no rows are split off."
+        raise DataError(text("--test-fraction", expected="no --test beside it", got=f"--test {test}", hint=hint))
+    source = read(data, target, keep, drop)
+    if source.test is not None and test_fraction is not None:
+        hint = "Leave it out: that part is the test."
+        expected = "DATA without a test part of its own"
+        raise DataError(text("--test-fraction", expected=expected, got=f"{data}, which has one", hint=hint))
+    if test is None:
+        return source
+    if source.test is not None:
+        own = counted(len(source.test.X), "row")
+        say.line(f"not used, because of --test: the test part of {data}, {own}")
+    return with_test(source, test)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the options say of the network and of its inputs."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    output: str
+    cost: str
+    initializer: str
+    dtype: str
+    seed: int
+    scale: bool
+
+
+def _pipeline(source: LabelledData, training: LabelledData, task: Task, wanted: _Wanted) -> Pipeline:
     """Set up the network, with all classes that the source has, and the encoding of the training rows."""
     if source.schema is None:
         check_finite(source.X, "float64", f"X of {source.name}")
         n = training.X.shape[1]
-        inputs: Scaling | Encoding = Scaling.fit(training.X) if scale else Scaling.none(n)
+        inputs: Scaling | Encoding = Scaling.fit(training.X) if wanted.scale else Scaling.none(n)
     else:
-        inputs = Encoding.fit(training.X, source.schema.columns, scale)
+        inputs = Encoding.fit(training.X, source.schema.columns, wanted.scale)
         n = inputs.width
     classes = np.unique(source.required_labels()) if task == "classification" else np.array([])
     labels = training.required_labels()
     columns = labels.reshape(len(labels), -1)
     n_out = len(classes) if task == "classification" else columns.shape[1]
     net = Network(
-        [n, *options["hidden"], n_out],
-        [options["activation"]] * len(options["hidden"]) + [options["output"]],
-        options["cost"],
-        initializer=options["initializer"],
-        dtype=options["dtype"],
-        seed=options["seed"],
+        [n, *wanted.hidden, n_out],
+        [wanted.activation] * len(wanted.hidden) + [wanted.output],
+        wanted.cost,
+        initializer=wanted.initializer,
+        dtype=wanted.dtype,
+        seed=wanted.seed,
     )
     if isinstance(inputs, Encoding):
         net.W[1][inputs.untrained] = 0  # no training row reaches these weights; a text never seen shall say nothing
     # targets are scaled where nothing ties them to their own units: not under exp, logistic or poisson
     free = net.plan.activation(net.L).range == REALS and net.plan.cost.targets == REALS
-    targets = Scaling.fit(columns) if scale and free and task == "regression" else Scaling.none(n_out)
+    targets = Scaling.none(n_out)
+    if wanted.scale and free and task == "regression":
+        targets = Scaling.fit(columns, _target_names(source, n_out))
     names = training.class_names if len(training.class_names) == len(classes) else ()
     if task == "classification":
         baseline = np.bincount(np.searchsorted(classes, labels), minlength=n_out) / len(labels)
@@ -189,6 +214,52 @@ def _pipeline(
     )
 
 
-def _say_history(say: Printer, history: History) -> None:
+def _target_names(source: LabelledData, n_out: int) -> tuple[str, ...]:
+    """Name the targets as errors call them."""
+    if source.schema is not None:
+        return (f"target {source.schema.target.name!r} of {source.name}",)
+    what = f"targets of {source.name}"
+    return (what,) if n_out == 1 else tuple(f"column {j} of the {what}" for j in range(n_out))
+
+
+def _check_trained(history: History) -> None:
+    """See that training has left a model to save. Raises ChainruleError after divergence, and Exit."""
+    if history.stopped == "divergence":
+        raise ChainruleError(f"{history.message} No model was written.")
+    if history.stopped == "interrupt" and not history.epochs:
+        write_error("chainrule: interrupted in the first epoch. No model was written.")
+        raise typer.Exit(130)  # what shells give a command that Ctrl-C ended
+
+
+def _save_and_measure(
+    pipeline: Pipeline, test_rows: LabelledData, out: Path, about: dict[str, Any], optimizer: str, history: History
+) -> Figures:
+    """Save the model before its test, so that nothing from here on can lose what was trained, and again with it."""
+    pipeline.training.update(
+        about
+        | {
+            "optimizer": optimizer,
+            "stopped": history.stopped,
+            "restored_epoch": history.restored_epoch,
+            "history": without_nan(history.to_dict()),
+            "test": {},
+        }
+    )
+    pipeline.save(out)
+    figures = pipeline.evaluate(test_rows)
+    pipeline.training["test"] = without_nan({k: v for k, v in figures.items() if k != "confusion_matrix"})
+    pipeline.save(out)
+    return figures
+
+
+def _report(say: Printer, pipeline: Pipeline, test_rows: LabelledData, history: History, figures: Figures) -> None:
+    """Say how training went, and what the test rows gave."""
+    unforeseen = Unforeseen(pipeline.inputs)
+    unforeseen.look(test_rows.X)
+    say_unforeseen(unforeseen)
     say.line(f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s")
     say_costs(say, history.cost, history.validation_cost, history.restored_epoch)
+    say.line("on the test rows:")
+    say.figures(figures)
+    if "confusion_matrix" in figures:
+        say.confusions(figures["confusion_matrix"], class_names(pipeline))

@@ -17,6 +17,8 @@ from chainrule.errors import DataError, text
 Cells: TypeAlias = "Sequence[str] | NDArray[np.float64]"
 """A column of a block: texts without spaces around them, "" for missing; or numbers, NaN for missing."""
 Kind = Literal["missing", "number", "infinite", "separated", "date", "text"]
+"""What a cell is. "separated" is a number that can't be read as it stands: one with thousands separators, such as
+1,234,567, or with a decimal comma where commas stand between the cells."""
 
 MISSING = ("NA", "N/A", "NaN", "null", "None", "?")
 """What stands for a missing value beside an empty cell; also in lower and upper case."""
@@ -76,19 +78,19 @@ def plain_numbers(cells: Cells) -> NDArray[np.float64] | None:
 
 
 def number(cell: str) -> float:
-    """Read a cell whose kind is number or infinite, with a point or a comma as decimal mark."""
+    """Read a cell whose kind is missing (NaN), number or infinite, with a point or a comma as decimal mark."""
     return float(cell.replace(",", ".")) if cell else np.nan
 
 
 def typed(values: Any, what: str) -> Cells:
     """See a column of a program, such as a data frame's, as cells: numbers as they are, all else as a CSV file has it.
 
+    A value's text follows from the value, and from the dtype of a column that has one, never from its neighbours.
     Raises DataError for values that are neither numbers nor text.
     """
-    try:
-        array = np.asarray(values)
-    except ValueError:  # lists of different lengths
-        array = np.empty((len(values), 0))
+    if not hasattr(values, "__array__"):  # numpy would make [1.0, "a"] texts and [True, 2] numbers
+        return _of_items(list(values), what)
+    array = np.asarray(values)
     if array.ndim != 1:
         hint = "A column holds one number or text a row."
         raise DataError(text(what, expected="1 dimension", got=f"shape {array.shape}", hint=hint))
@@ -96,11 +98,16 @@ def typed(values: Any, what: str) -> Cells:
         return array.astype(np.float64, copy=False)
     if array.dtype.kind == "M":
         return ["" if np.isnat(value) else str(value) for value in array]
+    if array.dtype.kind == "m":  # whose items are whole numbers or timedeltas, as its unit happens to be
+        raise unusable(what, "durations")
     if array.dtype.kind in "bU":
         return normalised([str(value) for value in array.tolist()])
-    items = array.tolist()
+    return _of_items(array.tolist(), what)
+
+
+def _of_items(items: list[Any], what: str) -> Cells:
     if all(_is_missing(item) or _is_number(item) for item in items):
-        return np.array([np.nan if _is_missing(item) else float(item) for item in items])
+        return np.array([np.nan if _is_missing(item) else _float(item) for item in items], dtype=np.float64)
     return normalised([_text(item, what) for item in items])
 
 
@@ -110,7 +117,15 @@ def _is_missing(item: Any) -> bool:
 
 
 def _is_number(item: Any) -> bool:
-    return isinstance(item, numbers.Real | decimal.Decimal) and not isinstance(item, bool)
+    # numpy counts its durations among the whole numbers
+    return isinstance(item, numbers.Real | decimal.Decimal) and not isinstance(item, bool | np.timedelta64)
+
+
+def _float(item: Any) -> float:
+    try:
+        return float(item)
+    except OverflowError:  # a whole number beyond float64
+        return np.inf if item > 0 else -np.inf
 
 
 def _text(item: Any, what: str) -> str:
@@ -119,11 +134,12 @@ def _text(item: Any, what: str) -> str:
     if isinstance(item, str | bool | np.bool_ | datetime.date | datetime.time):
         return str(item)
     if _is_number(item):
-        return plain_text(float(item))
-    raise _unusable(what, type(item).__name__)
+        return plain_text(_float(item))
+    raise unusable(what, "durations" if isinstance(item, datetime.timedelta | np.timedelta64) else type(item).__name__)
 
 
-def _unusable(what: str, got: str) -> DataError:
+def unusable(what: str, got: str) -> DataError:
+    """Make the error for values that are neither numbers nor text."""
     hint = "Turn it into numbers or text first."
     return DataError(text(what, expected="numbers or text", got=got, hint=hint))
 

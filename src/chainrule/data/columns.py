@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from chainrule.data.cells import kind, plain_text
 from chainrule.errors import DataError, text
 
 
@@ -23,12 +24,19 @@ class Column:
 
     @cached_property
     def codes(self) -> dict[str, int]:
-        """The place of each level; true and false in any of the ways that programs write them."""
+        """The place of each level, in any of the ways that programs write true, false and numbers."""
         codes = {level: code for code, level in enumerate(self.levels or ())}
         if {level.lower() for level in codes} <= {"true", "false"}:
             for level, code in list(codes.items()):
                 for form in (level.lower(), level.capitalize(), level.upper()):
                     codes.setdefault(form, code)
+        plain: dict[str, set[int]] = {}  # what a frame has of "1.0" is the number 1
+        for level, code in list(codes.items()):
+            if kind(level, comma=False) == "number":
+                plain.setdefault(plain_text(float(level)), set()).add(code)
+        for form, those in plain.items():
+            if len(those) == 1:  # a number that stands for two levels is neither
+                codes.setdefault(form, *those)
         return codes
 
     def describe(self) -> dict[str, Any]:
@@ -52,22 +60,20 @@ class Schema:
     target: Column
     left_out: tuple[LeftOut, ...] = ()
 
-    def find(self, names: Sequence[str], table: str, needs_target: bool) -> tuple[list[int], int | None]:
-        """Find the columns and the target among the names of a table, in any order.
+    def find(self, names: Sequence[str], table: str) -> tuple[list[int], int | None]:
+        """Find the columns among the names of a table, in any order, and the target, if it is there.
 
         Raises DataError, naming the first column that is missing, and the nearest of those that are there.
         """
         place = {name: index for index, name in enumerate(names)}
-        wanted = [*self.columns, self.target] if needs_target else self.columns
-        for column in wanted:
+        for column in self.columns:
             if column.name not in place:
-                what = "the target " if column is self.target else ""
                 known = {c.name for c in self.columns}
                 near = nearest(column.name, [name for name in names if name not in known])
                 hint = f"Is it {near}? Rename it." if near else "Columns are found by their names, in any order."
-                n = sum(c.name not in place for c in wanted)
+                n = sum(c.name not in place for c in self.columns)
                 got = "none of that name" if n == 1 else f"none of that name; {n} columns are missing"
-                what = f"{what}column {column.name!r}, which the model was trained on"
+                what = f"column {column.name!r}, which the model was trained on"
                 raise DataError(text(table, expected=what, got=got, hint=hint))
         return [place[column.name] for column in self.columns], place.get(self.target.name)
 
@@ -83,6 +89,18 @@ def listed(names: Sequence[str], at_most: int = 20) -> str:
     """Write names with commas, the first `at_most` of them."""
     more = f" and {len(names) - at_most:,} more" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
+
+
+def check_names(names: Sequence[str], table: str) -> tuple[str, ...]:
+    """Name the columns that have no name by their number; no two may be alike. Raises DataError."""
+    given = tuple(name or f"column_{number}" for number, name in enumerate(names, start=1))
+    seen: dict[str, int] = {}
+    for number, name in enumerate(given, start=1):
+        if name in seen:
+            got = f"{name!r} for columns {seen[name]} and {number}"
+            raise DataError(text(table, expected="a name of its own for each column", got=got, hint="Rename one."))
+        seen[name] = number
+    return given
 
 
 def check_name(option: str, name: str, names: Sequence[str], table: str) -> None:

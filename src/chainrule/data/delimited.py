@@ -11,14 +11,14 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from chainrule.data.blocks import Block, rows_at_once
 from chainrule.data.cells import kind, normalised
-from chainrule.data.dialect import check_names, delimiter_of
+from chainrule.data.columns import check_names
+from chainrule.data.dialect import delimiter_of
 from chainrule.errors import DataError, text
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -53,7 +53,7 @@ class DelimitedTable:
             head: list[str] = []
             while len(head) < _HEAD_LINES and sum(map(len, head)) < _HEAD_CHARACTERS and (line := stream.readline()):
                 head.append(line)
-            self._delimiter = delimiter_of(head, tab_first=".tsv" in Path(source).suffixes)
+            self._delimiter = delimiter_of(head, prefers_tab=source.lower().removesuffix(".gz").endswith(".tsv"))
             self.comma = self._delimiter != ","
             self._lines_to_come = itertools.chain(head, stream) if source == STANDARD_INPUT else None
             self.names = self._header(head)
@@ -115,6 +115,8 @@ class DelimitedTable:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
+                if str(error).startswith("field larger"):  # csv has one class for all its errors
+                    raise self._too_long(place) from None
                 hint = 'Close it; inside quotes, write a quote twice, as in "6"" pipe".'
                 what, got = f"line {place} of {self.name}", f"a row that can't be cut ({error})"
                 raise DataError(text(what, expected="quotes in pairs around a cell", got=got, hint=hint)) from None
@@ -136,6 +138,11 @@ class DelimitedTable:
             empty.clear()
             yield place, cells
 
+    def _too_long(self, place: int) -> DataError:
+        hint = "If a quote before it was left open, close it; else shorten the cell, or take its column out."
+        what, expected = f"line {place} of {self.name}", f"cells of at most {csv.field_size_limit():,} characters"
+        return DataError(text(what, expected=expected, got="a longer one", hint=hint))
+
     def _header(self, head: list[str]) -> tuple[str, ...]:
         place, cells = next(self._rows(head), (1, []))
         if not cells:
@@ -154,6 +161,10 @@ class DelimitedTable:
         try:
             yield
         except UnicodeDecodeError as error:
+            if error.encoding.startswith("utf-16"):
+                hint = "Was it copied completely?"
+                expected = "text in UTF-16, as its first bytes say"
+                raise DataError(text(self.name, expected=expected, got=error.reason, hint=hint)) from None
             what, got = self._undecodable(), f"the byte 0x{error.object[error.start]:02x}"
             raise DataError(text(what, expected="text in UTF-8", got=got, hint=_AS_UTF8)) from None
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:

@@ -23,7 +23,7 @@ def encoded_blocks(m: int, width: int) -> list[slice]:
     return [slice(start, min(start + size, m)) for start in range(0, m, size)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Encoding:
     """How a table's columns become the network's inputs, fitted on the training rows.
 
@@ -53,16 +53,16 @@ class Encoding:
     def fit(cls, X: NDArray[np.float64], columns: tuple[Column, ...], scale: bool = True) -> Encoding:
         """Take means, scales, levels and missing values from a raw matrix, (m, n).
 
-        Without `scale` numbers stay as they are, and their mean stands for a missing one.
+        Without `scale` numbers keep their unit and lose only their mean, so that 0 stands for a missing one.
         Raises DataError for numbers whose squares overflow.
         """
         n = len(columns)
-        scaling, is_number = Scaling.none(n), np.array([column.levels is None for column in columns])
+        mean, spread, is_number = np.zeros(n), np.ones(n), np.array([column.levels is None for column in columns])
         if is_number.any():
-            names = tuple(column.name for column in columns if column.levels is None)
+            names = tuple(f"column {column.name!r}" for column in columns if column.levels is None)
             fitted = Scaling.fit(X if is_number.all() else X[:, is_number], names)
-            scaling.mean[is_number] = fitted.mean
-            scaling.scale[is_number] = fitted.scale if scale else 1
+            mean[is_number] = fitted.mean
+            spread[is_number] = fitted.scale if scale else 1
         missing = np.zeros(n, dtype=np.bool_)
         for rows in encoded_blocks(len(X), n):
             missing |= np.isnan(X[rows]).any(axis=0)
@@ -72,7 +72,7 @@ class Encoding:
                 codes = np.unique(X[:, j])
                 seen[j] = codes[codes < len(column.levels)].astype(np.intp)
                 others[j] = bool((codes == len(column.levels)).any())
-        return cls(columns, scaling, tuple(seen), missing, others)
+        return cls(columns, Scaling(mean, spread), tuple(seen), missing, others)
 
     @cached_property
     def _layout(self) -> _Layout:
@@ -143,7 +143,7 @@ class Encoding:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layout:
     """Which input each raw column goes to, as arrays over columns, so that no step is done column by column.
 

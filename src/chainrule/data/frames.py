@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, Literal
 
 import numpy as np
@@ -41,7 +41,7 @@ class FrameTable:
     def blocks(self, which: Sequence[int]) -> Iterator[Block]:
         """Read the columns with these numbers, from the first row on."""
         columns = [self._frame[self._keys[index]] for index in which]
-        lengths = {len(column) for column in columns}
+        lengths = {self._length(column, self.names[index]) for index, column in zip(which, columns, strict=True)}
         if len(lengths) > 1 or 0 in lengths:
             hint = "Check how it was made."
             got = f"columns of {' and '.join(map(str, sorted(lengths)))} rows"
@@ -56,3 +56,14 @@ class FrameTable:
                 for index, column in zip(which, columns, strict=True)
             ]
             yield Block(cells, np.arange(rows.start, rows.stop, dtype=np.int64))
+
+    def _length(self, column: Any, name: str) -> int:
+        """Count the rows of a column. Raises InputError for what is none, such as a single number or text."""
+        if not isinstance(column, str | bytes | Mapping | Set):
+            try:
+                return len(column)
+            except TypeError:  # a number; an array without dimensions
+                pass
+        hint = "Give a list, an array, or a column of a frame; of a single row, lists of one value."
+        what, got = f"column {name!r} of {self.name}", type(column).__name__
+        raise InputError(text(what, expected="a value for each row", got=got, hint=hint))

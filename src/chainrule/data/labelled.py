@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data import refusals
 from chainrule.data.columns import Column, Schema
 from chainrule.errors import DataError, text
 
@@ -135,9 +136,7 @@ def check_variety(data: LabelledData, task: Task) -> None:
         got = str(np.unique(labels)) if data.schema is None else f"{str(labels[0])!r} in every row"
         raise DataError(text(what, expected="2 classes or more", got=got, hint=hint))
     if labels.dtype.kind in "US" and n > 20 and 2 * n > len(labels):
-        hint = "Each class needs rows to be learned from; choose another column."
-        got = f"{n:,} different texts in {len(labels):,} rows"
-        raise DataError(text(what, expected="classes that repeat", got=got, hint=hint))
+        raise refusals.no_classes(what, n, len(labels))
 
 
 def split(data: LabelledData, fraction: float, seed: int, task: Task) -> tuple[LabelledData, LabelledData]:

@@ -22,7 +22,8 @@ def classification(
 
     `shares` are the classes' shares of the training rows: the baseline answers the largest, and its probabilities are
     these shares. Without them they are those of `truth`. `probabilities` is (m, n_classes); without it there is no log
-    loss. Row i, column j of the confusion matrix counts rows of class i that are taken for class j.
+    loss. Log loss is scikit-learn's: a probability below machine epsilon, 2.2e-16 in float64, counts as that. Row i,
+    column j of the confusion matrix counts rows of class i that are taken for class j.
     """
     with warnings.catch_warnings():
         # scikit-learn guesses from few rows of many classes that they are no classes
@@ -49,7 +50,6 @@ def _classification(
         return float(recall_score(truth, answers, labels=there, average="macro", zero_division=0))
 
     def loss(p: NDArray[Any]) -> float:
-        # only the classes' own probabilities count, and they are taken as they are
         return float(log_loss(truth, p, labels=every))
 
     figures: Figures = {

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.data.blocks import Block, rows_at_once
-from chainrule.data.cells import typed
-from chainrule.data.dialect import check_names
+from chainrule.data.cells import typed, unusable
+from chainrule.data.columns import check_names
 from chainrule.errors import DataError, text
 
 
@@ -33,6 +33,7 @@ class ParquetTable:
             if not names:
                 yield Block([], np.arange(file.metadata.num_rows, dtype=np.int64))
                 return
+            self._refuse_durations(file.schema_arrow, names)
             batches = file.iter_batches(rows_at_once(len(names)), columns=names)
             while (batch := self._next(batches)) is not None:
                 # by name, because pyarrow gives the columns in the file's order
@@ -42,6 +43,14 @@ class ParquetTable:
                 ]
                 yield Block(columns, np.arange(start, start + len(batch), dtype=np.int64))
                 start += len(batch)
+
+    def _refuse_durations(self, schema: Any, names: list[str]) -> None:
+        # by the type in the file: numpy has whole numbers or timedeltas of it, as its unit happens to be
+        from pyarrow import types
+
+        for name in names:
+            if types.is_duration(schema.field(name).type):
+                raise unusable(f"column {name!r} of {self.name}", "durations")
 
     def _next(self, batches: Iterator[Any]) -> Any:
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,19 @@ from chainrule.data.frames import FrameTable
 from chainrule.data.labelled import LabelledData, Task
 from chainrule.data.metrics import Figures
 from chainrule.data.scaling import Scaling
-from chainrule.engine.inputs import cast, check_finite, check_rows, check_targets
+from chainrule.data.unforeseen import Unforeseen
+from chainrule.engine.inputs import Targets, cast, check_finite, check_rows, check_targets
 from chainrule.engine.network import Network
 from chainrule.errors import DataError, InputError, ModelFileError, text
 from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.modelfile import format as modelfile
 from chainrule.modelfile.networks import arrays_of, build, describe
 
+_SAID_AT_MOST = 20
+"""So many columns are named in a warning."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Pipeline:
     """A trained network with its preprocessing: what `chainrule train` saves and `cr.load_pipeline` gives.
 
@@ -46,17 +51,24 @@ class Pipeline:
     schema: Schema | None = None
     baseline: NDArray[np.float64] | None = None
 
+    def __post_init__(self) -> None:
+        """See that there is a schema if and only if there is an encoding by it. Raises InputError."""
+        if (self.schema is not None) != isinstance(self.inputs, Encoding):
+            hint = "A model of a table has both, one of arrays has neither."
+            got = f"{type(self.inputs).__name__} {'without' if self.schema is None else 'with'} a schema"
+            raise InputError(text("inputs", expected="an Encoding with its schema, or a Scaling", got=got, hint=hint))
+
     def transform(self, X: Any, name: str = "X") -> NDArray[Any]:
         """Check and encode raw rows, (m, n_0), in the network's dtype.
 
         X is a pandas or polars frame, a pyarrow table or a dict of columns for a model of a table, and an array for a
         model of arrays. Raises InputError or DataError.
         """
-        return self._encoded(self._raw(X, name), name, 0)
+        return self._encoded(self._looked_at(X, name), name, 0)
 
     def outputs(self, X: Any, name: str = "X") -> NDArray[Any]:
         """a^L of raw rows, (m, n_L), in the network's own units: probabilities for a softmax output."""
-        return self.raw_outputs(self._raw(X, name), name)
+        return self.raw_outputs(self._looked_at(X, name), name)
 
     def predict(self, X: Any, name: str = "X") -> NDArray[Any]:
         """Give labels, (m,), or numbers in the targets' units, (m,) or (m, k).
@@ -76,6 +88,12 @@ class Pipeline:
         DataError
             For a column that is missing, and for a text in a column of numbers.
 
+        Warns
+        -----
+        UserWarning
+            For missing values, and for texts in a category, in columns that had none in training: once a call, with
+            the columns and how many rows it was.
+
         Examples
         --------
         >>> import numpy as np, chainrule as cr
@@ -85,7 +103,7 @@ class Pipeline:
         >>> model.predict([[2.0, 0.0], [-2.0, 0.0]]).tolist()
         ['up', 'down']
         """
-        return self.answers(self.outputs(X, name))
+        return self.answers(self.raw_outputs(self._looked_at(X, name), name))
 
     def probabilities(self, X: Any, name: str = "X") -> NDArray[np.float64]:
         """Give the probability of each class, (m, n_classes), in the order of `classes`; X is as in `predict`.
@@ -100,7 +118,7 @@ class Pipeline:
         [[0.5, 0.5]]
         """
         self.check_probabilities()
-        return self.shares(self.outputs(X, name))
+        return self.shares(self.raw_outputs(self._looked_at(X, name), name))
 
     # --- in steps, for those who read a table block by block ----------------------------------------------------------
     def raw_outputs(self, raw: NDArray[Any], name: str = "X") -> NDArray[Any]:
@@ -150,6 +168,16 @@ class Pipeline:
         """Give the rows of a data set for `raw_outputs`, checked. Raises InputError."""
         return data.X if self.schema is not None else self._raw(data.X, f"X of {data.name}")
 
+    def _looked_at(self, X: Any, name: str) -> NDArray[Any]:
+        """Check rows for a method that users call, and warn of what training had not seen."""
+        raw, unforeseen = self._raw(X, name), Unforeseen(self.inputs)
+        unforeseen.look(raw)
+        if said := unforeseen.said():
+            more = [f"and {len(said) - _SAID_AT_MOST:,} columns more"] if len(said) > _SAID_AT_MOST else []
+            message = f"{name}: {'; '.join([*said[:_SAID_AT_MOST], *more])}; training had seen none"
+            warnings.warn(message, UserWarning, stacklevel=3)  # where the method was called
+        return raw
+
     def _raw(self, X: ArrayLike, name: str) -> NDArray[Any]:
         """Check rows: those of a frame as a raw matrix, those of an array as they are."""
         if self.schema is None:
@@ -166,8 +194,8 @@ class Pipeline:
         return cast(self.inputs.apply(raw, self.net.dtype), self.net.plan.dtype, name, first_row)
 
     # --- with targets -------------------------------------------------------------------------------------------------
-    def encode(self, data: LabelledData) -> NDArray[Any]:
-        """Turn labels into what the network is trained on: class indices (m,), or scaled numbers (m, k)."""
+    def targets_of(self, data: LabelledData) -> NDArray[Any]:
+        """Turn the labels of a data set into the network's targets: class indices (m,), or scaled numbers (m, k)."""
         labels = data.required_labels()
         if self.task == "classification":
             return self._class_indices(labels, data)
@@ -198,19 +226,19 @@ class Pipeline:
             raise DataError(text(what, expected=f"one of the classes {shown}", got=got, hint=hint))
         return np.asarray(found)
 
-    def check(self, data: LabelledData) -> None:
+    def check(self, data: LabelledData) -> Targets:
         """See that the pipeline can be trained and measured on these rows, naming them as the source counts them.
 
-        Raises InputError or DataError.
+        Gives their targets as the network takes them. Raises InputError or DataError.
         """
         name = f"X of {data.name}"
         check_rows(data.X, self.net.sizes[0] if self.schema is None else len(self.schema.columns), name)
         if self.schema is None:
             check_finite(data.X, "float64", name)
-        check_targets(self.encode(data), len(data.X), self.net.plan, f"targets of {data.name}", "X")
+        return check_targets(self.targets_of(data), len(data.X), self.net.plan, f"targets of {data.name}", "X")
 
-    def encoded(self, data: LabelledData) -> NDArray[Any]:
-        """Encode the rows of a data set that `check` has seen, in the network's dtype."""
+    def inputs_of(self, data: LabelledData) -> NDArray[Any]:
+        """Turn the rows of a data set that `check` has seen into the network's inputs, (m, n_0), in its dtype."""
         return self._encoded(data.X, f"X of {data.name}", 0)
 
     def evaluate(self, data: LabelledData) -> Figures:
@@ -218,9 +246,8 @@ class Pipeline:
 
         C (E4) is the network's own: of targets that are scaled where the pipeline scales them.
         """
-        self.check(data)
-        targets = self.encode(data)
-        checked = check_targets(targets, len(data.X), self.net.plan)
+        checked = self.check(data)
+        targets = checked.values
         net, name = self.net, f"X of {data.name}"
         outputs = np.empty((len(data.X), net.sizes[-1]), dtype=net.dtype)
         costs = np.empty(len(data.X), dtype=net.dtype)
@@ -236,24 +263,9 @@ class Pipeline:
 
     def save(self, path: str | Path) -> None:
         """Write network, preprocessing and training history to a model file, atomically. Raises ModelFileError."""
-        pipeline = {
-            "task": self.task,
-            "classes": self.classes.tolist(),
-            "class_names": list(self.class_names),
-            "feature_names": list(self.feature_names),
-            "table": stored.describe_table(self.schema, self.inputs),
-        }
-        header = {"network": describe(self.net), "pipeline": pipeline, "training": self.training}
-        scaling = self.inputs.scaling if isinstance(self.inputs, Encoding) else self.inputs
-        arrays = {
-            "inputs.mean": scaling.mean,
-            "inputs.scale": scaling.scale,
-            "targets.mean": self.targets.mean,
-            "targets.scale": self.targets.scale,
-        }
-        if self.baseline is not None:
-            arrays["baseline"] = self.baseline
-        modelfile.write(path, header, arrays_of(self.net) | arrays)
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        header, arrays = stored.describe(parts)
+        modelfile.write(path, {"network": describe(self.net), **header}, arrays_of(self.net) | arrays)
 
 
 def load_pipeline(path: str | Path) -> Pipeline:
@@ -283,9 +295,17 @@ def load_pipeline(path: str | Path) -> Pipeline:
     >>> bool(same.predict([[3.0, -1.0]]) == model.predict([[3.0, -1.0]])), same.classes.tolist()
     (True, ['no', 'yes'])
     """
+    model = load_model(path)
+    if isinstance(model, Network):
+        hint = "It holds a network alone: use cr.load(path)."
+        raise ModelFileError(text(str(path), expected="a model with its preprocessing", got="none in it", hint=hint))
+    return model
+
+
+def load_model(path: str | Path) -> Pipeline | Network:
+    """Read what any model file holds: a network with its preprocessing, or a network alone. Raises ModelFileError."""
     header, arrays = modelfile.read(path)
     net = build(header, arrays, str(path))
     if "pipeline" not in header:
-        hint = "It holds a network alone: use cr.load(path)."
-        raise ModelFileError(text(str(path), expected="a model with its preprocessing", got="none in it", hint=hint))
+        return net
     return Pipeline(net, **stored.parts(header, arrays, net.sizes, str(path)))

@@ -15,13 +15,10 @@ from chainrule.errors import DataError, text
 _KINDS = f"{', '.join(embedded.NAMES)}, a CSV, TSV, Parquet or NPZ file, or a folder of IDX files"
 
 
-def read(
-    source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = (), test: str | None = None
-) -> LabelledData:
+def read(source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = ()) -> LabelledData:
     """Read data to train on: an embedded data set by name, a table, a folder of IDX files, or an NPZ file.
 
-    `target`, `keep` and `drop` name columns of a table; `test` is the data whose rows are the test part, with the same
-    columns. Raises DataError for anything else, with the nearest names.
+    `target`, `keep` and `drop` name columns of a table. Raises DataError for anything else, with the nearest names.
 
     >>> read("iris").X.shape
     (150, 4)
@@ -35,8 +32,14 @@ def read(
             if given:
                 got, hint = f"{option} with {source}", "Leave it out: arrays hold their targets apart from the rows."
                 raise DataError(text(option, expected="a table, such as a CSV file", got=got, hint=hint))
-    if test is None:
-        return data
+    return data
+
+
+def with_test(data: LabelledData, test: str) -> LabelledData:
+    """Let the rows of other data with the same columns be the test part, in place of any that there is.
+
+    Raises DataError.
+    """
     part = read_as(test, data.schema)
     if part.X.shape[1] != data.X.shape[1]:
         hint = "Both parts need the same columns."

@@ -12,7 +12,7 @@ from chainrule.engine.inputs import row_blocks
 from chainrule.errors import DataError, text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Scaling:
     """Standardising, (x − mean)/scale, column by column; a constant column has scale 1."""
 
@@ -23,7 +23,7 @@ class Scaling:
     def fit(cls, X: NDArray[Any], names: tuple[str, ...] = ()) -> Scaling:
         """Take mean and standard deviation of each column, in blocks of rows; missing numbers (NaN) don't count.
 
-        Raises DataError for numbers whose squares overflow, by the column's name where there is one.
+        Raises DataError for numbers whose squares overflow; `names` are what it calls the columns: "column 'age'".
         """
         from sklearn.preprocessing import StandardScaler
 
@@ -37,7 +37,7 @@ class Scaling:
         if len(bad):
             hint = "Divide it by its largest number first."
             got = f"numbers up to {np.nanmax(np.abs(X[:, bad[0]])):g}"
-            what = f"column {names[bad[0]]!r}" if names else f"column {bad[0]}"
+            what = names[bad[0]] if names else f"column {bad[0]}"
             raise DataError(text(what, expected="numbers whose squares are finite", got=got, hint=hint))
         return cls(mean, scale)
 

@@ -13,20 +13,30 @@ from chainrule.data.scaling import Scaling
 from chainrule.errors import InputError, ModelFileError, text
 
 _HINT = "The file is damaged, or was written by a program other than chainrule."
+_ROUNDING = 1e-6
+"""By how much a sum of shares may miss 1: far more than rounding does, in float32 too, and far less than a share."""
 
 
-def describe_table(schema: Schema | None, inputs: Scaling | Encoding) -> dict[str, Any] | None:
-    """Say in a JSON object what a table's columns are and how they are encoded; None for arrays."""
-    if schema is None or not isinstance(inputs, Encoding):
-        return None
-    columns = [
-        {**column.describe(), "seen": seen.tolist(), "missing": bool(missing), "others": bool(others)}
-        for column, seen, missing, others in zip(
-            schema.columns, inputs.seen, inputs.missing, inputs.others, strict=True
-        )
-    ]
-    left_out = [{"name": out.name, "reason": out.reason} for out in schema.left_out]
-    return {"columns": columns, "target": schema.target.describe(), "left_out": left_out}
+def describe(parts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Give header and arrays of all of a Pipeline but its network, whose `parts` are its fields by name."""
+    schema, inputs, targets, baseline = (parts[name] for name in ("schema", "inputs", "targets", "baseline"))
+    pipeline = {
+        "task": parts["task"],
+        "classes": parts["classes"].tolist(),
+        "class_names": list(parts["class_names"]),
+        "feature_names": list(parts["feature_names"]),
+        "table": None if schema is None else _describe_table(schema, inputs),
+    }
+    scaling = inputs if schema is None else inputs.scaling
+    arrays = {
+        "inputs.mean": scaling.mean,
+        "inputs.scale": scaling.scale,
+        "targets.mean": targets.mean,
+        "targets.scale": targets.scale,
+    }
+    if baseline is not None:
+        arrays["baseline"] = baseline
+    return {"pipeline": pipeline, "training": parts["training"]}, arrays
 
 
 def parts(
@@ -48,21 +58,9 @@ def parts(
         raise ModelFileError(text(what, expected="a whole one", got=got, hint=_HINT)) from None
     n_raw = n_in if schema is None else len(schema.columns)
     baseline = arrays.get("baseline")
-    fits = (
-        task in ("classification", "regression")
-        and scaling.mean.shape == scaling.scale.shape == (n_raw,)
-        and targets.mean.shape == targets.scale.shape == (n_out,)
-        and bool(np.all(scaling.scale != 0) and np.all(targets.scale != 0))
-        and classes.shape == ((n_out,) if task == "classification" else (0,))
-        and classes.dtype.kind in "iufbU"
-        and len(set(classes.tolist())) == len(classes)
-        and (baseline is None or baseline.shape == (n_out,))
-        and (baseline is None or task == "regression" or bool(np.all(baseline >= 0) and abs(baseline.sum() - 1) < 1e-6))
-        and (encoding is None or encoding.width == n_in)
-    )
-    if not fits:
-        got = "classes, columns or scalings of other sizes"
-        raise ModelFileError(text(what, expected="one that fits the network", got=got, hint=_HINT))
+    _check_fit(what, task, scaling, targets, classes, baseline, n_raw, n_out)
+    if encoding is not None and encoding.width != n_in:
+        raise _misfit(f"{what}: columns", f"columns that make {n_in} inputs", f"{encoding.width}")
     return {
         "task": task,
         "inputs": encoding or scaling,
@@ -74,6 +72,58 @@ def parts(
         "schema": schema,
         "baseline": baseline,
     }
+
+
+def _check_fit(
+    what: str,
+    task: str,
+    scaling: Scaling,
+    targets: Scaling,
+    classes: NDArray[Any],
+    baseline: NDArray[Any] | None,
+    n_raw: int,
+    n_out: int,
+) -> None:
+    """See that the parts fit the network and one another. Raises ModelFileError."""
+    if task not in ("classification", "regression"):
+        raise _misfit(f"{what}: task", "classification or regression", f"{task!r:.40}")
+    for name, given, n in (("inputs", scaling, n_raw), ("targets", targets, n_out)):
+        for part, array in ((f"{name}.mean", given.mean), (f"{name}.scale", given.scale)):
+            if array.shape != (n,):
+                raise _misfit(f"{what}: {part}", f"shape ({n},)", f"shape {array.shape}")
+        if not np.all(given.scale != 0):
+            raise _misfit(f"{what}: {name}.scale", "numbers other than 0", "0")
+    n_classes = n_out if task == "classification" else 0
+    if classes.shape != (n_classes,):
+        got = f"shape {classes.shape}"
+        raise _misfit(f"{what}: classes", f"{n_classes} of them, as the network has outputs for", got)
+    if classes.dtype.kind not in "iufbU":
+        raise _misfit(f"{what}: classes", "texts, numbers or booleans", f"dtype {classes.dtype}")
+    if len(set(classes.tolist())) != n_classes:
+        raise _misfit(f"{what}: classes", "different ones", "two alike")
+    if baseline is not None and baseline.shape != (n_out,):
+        raise _misfit(f"{what}: baseline", f"shape ({n_out},)", f"shape {baseline.shape}")
+    if baseline is None or task == "regression":
+        return
+    if not (np.all(baseline >= 0) and abs(baseline.sum() - 1) < _ROUNDING):
+        got = ", ".join(f"{share:g}" for share in baseline[:3]) + (", …" if n_out > 3 else "")
+        raise _misfit(f"{what}: baseline", "shares ≥ 0 whose sum is 1", got)
+
+
+def _misfit(what: str, expected: str, got: str) -> ModelFileError:
+    return ModelFileError(text(what, expected=expected, got=got, hint=_HINT))
+
+
+def _describe_table(schema: Schema, inputs: Encoding) -> dict[str, Any]:
+    """Say in a JSON object what a table's columns are and how they are encoded."""
+    columns = [
+        {**column.describe(), "seen": seen.tolist(), "missing": bool(missing), "others": bool(others)}
+        for column, seen, missing, others in zip(
+            schema.columns, inputs.seen, inputs.missing, inputs.others, strict=True
+        )
+    ]
+    left_out = [{"name": out.name, "reason": out.reason} for out in schema.left_out]
+    return {"columns": columns, "target": schema.target.describe(), "left_out": left_out}
 
 
 def _table(given: Any, scaling: Scaling) -> tuple[Schema, Encoding]:

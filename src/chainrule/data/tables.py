@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.data import delimited
+from chainrule.data import delimited, refusals
 from chainrule.data.blocks import Table, at
 from chainrule.data.cells import Cells, kind, number, plain_numbers, plain_text
 from chainrule.data.columns import Column, Schema
@@ -97,7 +97,7 @@ def blocks(table: Table, schema: Schema, with_target: bool = True) -> Iterator[R
     Raises DataError for a column that isn't there, a text in a column of numbers, a number that is infinite, numbers
     with a decimal point and others with a comma, a target that is missing or not among the classes, and for no rows.
     """
-    which, target = schema.find(table.names, table.name, needs_target=False)
+    which, target = schema.find(table.names, table.name)
     has_target = with_target and target is not None
     reader, is_empty = _Reader(table), True
     for block in table.blocks([*which, target] if has_target and target is not None else which):
@@ -108,8 +108,7 @@ def blocks(table: Table, schema: Schema, with_target: bool = True) -> Iterator[R
         yield RawBlock(X, targets, block.places)
         is_empty = False
     if is_empty:
-        hint = "Check how it was made."
-        raise DataError(text(table.name, expected="rows below the names", got="none", hint=hint))
+        raise refusals.no_rows(table)
 
 
 class _Reader:
@@ -118,6 +117,7 @@ class _Reader:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._mark = ""
+        self._first_mark = ""  # and the cell that it stood in
 
     def values(self, column: Column, cells: Cells, places: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give a column of the raw matrix, (m,)."""
@@ -133,13 +133,12 @@ class _Reader:
         bad = np.isnan(values) if target.levels is None else ~(values < len(target.levels))
         if bad.any():
             first = int(bad.argmax())
-            expected, got = "a target", "a missing value"
-            hint = "Fill the cell, or leave the row out."
-            if target.levels is not None and not np.isnan(values[first]):
-                shown = ", ".join(target.levels[:10]) + (", …" if len(target.levels) > 10 else "")
-                expected, got = f"one of the classes {shown}", repr(str(cells[first]))
-                hint = "A model can only be measured on classes that it was trained on."
-            raise DataError(text(at(self._table, places[first], target.name), expected=expected, got=got, hint=hint))
+            if target.levels is None or np.isnan(values[first]):
+                raise refusals.no_target(self._table, places[first], target.name)
+            shown = ", ".join(target.levels[:10]) + (", …" if len(target.levels) > 10 else "")
+            hint = "A model can only be measured on classes that it was trained on."
+            what, got = at(self._table, places[first], target.name), repr(str(cells[first]))
+            raise DataError(text(what, expected=f"one of the classes {shown}", got=got, hint=hint))
         return values
 
     def _numbers(self, name: str, cells: Cells, places: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -151,27 +150,24 @@ class _Reader:
         infinite = np.isinf(values)
         if infinite.any():
             first = int(infinite.argmax())
-            hint = "Correct the cell, or empty it if the value is missing."
-            what = at(self._table, places[first], name)
-            raise DataError(text(what, expected="a finite number", got=repr(str(cells[first])), hint=hint))
+            raise refusals.no_number(self._table, places[first], name, str(cells[first]), "infinite")
         return values
 
     def _number(self, name: str, cell: str, place: int) -> float:
         what = kind(cell, self._table.comma)
         if what not in ("missing", "number", "infinite"):
-            hint = "If it means that the value is missing, empty the cell."
-            expected = "a number" if what != "separated" else "a number such as 1234.5"
-            raise DataError(text(at(self._table, place, name), expected=expected, got=repr(cell), hint=hint))
+            raise refusals.no_number(self._table, place, name, cell, what)
         for mark in ".,":
             if mark in cell:
                 self._see_mark(mark, name, (cell, place))
         return number(cell)
 
     def _see_mark(self, mark: str, name: str, where: tuple[str, int]) -> None:
+        cell, place = where
         if self._mark and self._mark != mark:
-            cell, place = where
             earlier = "a decimal point" if self._mark == "." else "a decimal comma"
             hint = "Write all numbers with the same decimal mark, and none with thousands separators."
-            expected = f"{earlier}, as in the numbers before it"
+            expected = f"{earlier}, as in {self._first_mark}"
             raise DataError(text(at(self._table, place, name), expected=expected, got=repr(cell), hint=hint))
-        self._mark = mark
+        if not self._mark:
+            self._mark, self._first_mark = mark, f"{self._table.unit} {place}, column {name!r}"

@@ -8,7 +8,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from chainrule.errors import ModelFileError, text
 
@@ -47,31 +47,65 @@ def _kind(path: Path) -> str:
     return "a folder" if stat.S_ISDIR(mode) else "a device or pipe"
 
 
+class Writable(Protocol):
+    """Anything that bytes can be written to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write bytes behind those that are there."""
+        ...
+
+
+class _NamedWriter:
+    """Writes to a file in whose errors the user finds the path."""
+
+    def __init__(self, file: IO[bytes], path: str | Path) -> None:
+        self._file = file
+        self._path = path
+
+    def write(self, content: bytes, /) -> None:
+        with _named(self._path):
+            self._file.write(content)
+
+
 @contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[IO[bytes]]:
+def _named(path: str | Path) -> Iterator[None]:
+    """Let what the system refuses be an error of `path`. Raises ModelFileError."""
+    try:
+        yield
+    except OSError as error:
+        hint = "What was there before is unchanged."
+        what, got = f"writing {path}", str(error)
+        raise ModelFileError(text(what, expected="room and leave to write", got=got, hint=hint)) from error
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path) -> Iterator[Writable]:
     """Open a temporary file beside `path` to write to; at the end force it to disk, and put it in place in one step.
 
-    A file that was there keeps its rights; a new one has those of any new file. An error within leaves no file.
-    Raises ModelFileError when the disk or the folder refuses; what was at `path` before is then still there.
+    A file that was there keeps its rights; a new one has those of any new file. An error within leaves no file, and is
+    raised as it is. Raises ModelFileError when the disk or the folder refuses; what was at `path` before is then still
+    there.
     """
     target = check_writable(path)
     temporary = target.parent / f".chainrule-{secrets.token_hex(8)}"
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except BaseException as error:
+        with _named(path):
+            file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
+        try:
+            yield _NamedWriter(file, path)
+            with _named(path):
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            with contextlib.suppress(OSError):  # after an error the buffer may still fail, and without one it is empty
+                file.close()
+        with _named(path):
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
+    except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
-        if isinstance(error, OSError):
-            hint = "What was there before is unchanged."
-            raise ModelFileError(
-                text(f"writing {path}", expected="room and leave to write", got=str(error), hint=hint)
-            ) from error
         raise
     _sync_folder(target.parent)
 
