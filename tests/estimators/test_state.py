@@ -139,15 +139,20 @@ def test_ctrl_c_keeps_what_was_trained(solver, monkeypatch):
     def interrupted(*arguments):
         nonlocal calls
         calls += 1
-        if calls == 10:
+        if calls == 11:
             raise KeyboardInterrupt
         return passes(*arguments)
 
     monkeypatch.setattr(reference, "value_and_gradient", interrupted)
-    clf = MLPClassifier(20, solver=solver, random_state=0, batch_size=200)
+    clf = MLPClassifier(20, solver=solver, random_state=0, batch_size=200, shuffle=False)
     with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
         clf.fit(X, y)
     monkeypatch.undo()
+    if solver == "adam":
+        # ten whole steps: three epochs of three batches, and one batch more
+        expected = MLPClassifier(20, random_state=0, shuffle=False, max_iter=3).fit(X, y).partial_fit(X[:200], y[:200])
+        np.testing.assert_array_equal(clf.network_.parameters, expected.network_.parameters)
+        assert clf._optimizer.state.step == expected._optimizer.state.step == 10
     assert 2 <= clf.n_iter_ <= 9
     assert clf.network_.cost(X, y) < MLPClassifier(20, solver=solver, random_state=0).initialize(X, y).network_.cost(
         X, y

@@ -137,11 +137,12 @@ def run_stochastic(
     Raises ValueError, in scikit-learn's words, when numbers stop being finite and nothing better was kept.
     """
     net, m = objective.net, len(data)
-    parameters = finite = net.parameters.copy()
+    finite = net.parameters.copy()
+    now = Progressed(finite)
     if not incremental or getattr(estimator, "_optimizer", None) is None:
-        estimator._optimizer = Optimizer.of(estimator, parameters, net.plan.is_weight)
+        estimator._optimizer = Optimizer.of(estimator, finite, net.plan.is_weight)
     optimizer = estimator._optimizer
-    best = BestEpoch(estimator, parameters, restores=estimator.early_stopping)
+    best = BestEpoch(estimator, finite, restores=estimator.early_stopping)
     size = _batch_size(estimator, m)
     order = np.arange(m)
     diverged = ""
@@ -150,14 +151,14 @@ def run_stochastic(
         for _ in range(estimator.max_iter):
             if estimator.shuffle:
                 order = shuffle(order, random_state=estimator._random_state)
-            parameters, total_loss, diverged = _epoch(objective, optimizer, parameters, data.batches(size, order))
+            total_loss, diverged = _epoch(objective, optimizer, now, data.batches(size, order))
             estimator.n_iter_ += 1
             estimator.t_ += m
-            _record(estimator, total_loss / m, measure, None if diverged else parameters)
+            _record(estimator, total_loss / m, measure, None if diverged else now.parameters)
             if diverged:
                 break
-            finite = parameters
-            best.after_epoch(parameters)
+            finite = now.parameters
+            best.after_epoch(finite)
             optimizer.after_epoch(estimator.t_)
             if best.waited_enough:
                 stops, then = optimizer.at_end_of_patience()
@@ -177,25 +178,27 @@ def run_stochastic(
                 )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
+        finite = now.parameters if np.isfinite(now.parameters).all() else finite
     net.parameters[...] = finite if best.parameters is None else best.parameters
     if diverged:
         _say_divergence(estimator, diverged, best.parameters is not None)
 
 
-def _epoch(
-    objective: Objective, optimizer: Optimizer, parameters: NDArray[Any], batches: Iterable[Batch]
-) -> tuple[NDArray[Any], float, str]:
-    """Take a step for each batch; give θ, the sum of losses, and where the first number is that isn't finite, or ""."""
+def _epoch(objective: Objective, optimizer: Optimizer, now: Progressed, batches: Iterable[Batch]) -> tuple[float, str]:
+    """Take a step for each batch, `now` and `optimizer` together, so that Ctrl-C finds them whole after any step.
+
+    Gives the sum of losses, and where the first number is that isn't finite, or "".
+    """
     total = 0.0
     for batch in batches:
-        loss, gradient = objective.value_and_gradient(parameters, batch)
+        loss, gradient = objective.value_and_gradient(now.parameters, batch)
         total += loss * len(batch[1])
         if not math.isfinite(loss):
-            return parameters, total, culprit(objective.net, parameters, [batch], gradient)
-        optimizer.state, parameters = optimizer.rule.update(
-            optimizer.state, parameters, gradient, optimizer.learning_rate
+            return total, culprit(objective.net, now.parameters, [batch], gradient)
+        optimizer.state, now.parameters = optimizer.rule.update(
+            optimizer.state, now.parameters, gradient, optimizer.learning_rate
         )
-    return parameters, total, "" if np.isfinite(parameters).all() else culprit(objective.net, parameters)
+    return total, "" if np.isfinite(now.parameters).all() else culprit(objective.net, now.parameters)
 
 
 def _begin(estimator: BaseMLP, measure: Measure | None) -> None:
