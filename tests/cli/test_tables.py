@@ -5,6 +5,7 @@ import gzip
 import importlib.util
 import io
 import json
+import os
 import sys
 import tracemalloc
 from pathlib import Path
@@ -425,8 +426,31 @@ def test_ten_thousand_columns(run):
         (["train", "t.csv", "--target", "y", "--test", "unseen.csv", "--out", "unseen.csv"], "--out: expected another file than"),
         (["train", "t.csv", "--target", "y", "--test", "t.csv", "--test-fraction", "7"], "--test-fraction: expected no --test "
          "beside it, got --test t.csv. Leave one of them out: with --test no rows are split off.\n"),
-        (["train", "none.csv", "--target", "y"], "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, "
-         "Parquet or NPZ file, or a folder of IDX files, got 'none.csv'. Check the path.\n"),
+        (["train", "none.csv", "--target", "y"], "none.csv: expected a file or a folder, got no such file. Check the path.\n"),
+        (["train", f"{'x' * 300}.csv", "--target", "y"], "DATA: expected a name or a path, got File name too long. Check the path.\n"),
+        (["predict", "model.chainrule", f"{'x' * 300}.csv"], "DATA: expected a name or a path, got File name too long. Check"),
+        (["train", "a.xlsx", "--target", "y"], "a.xlsx: expected a table or an NPZ file, got a spreadsheet. Save it as CSV.\n"),
+        (["train", "a.json"], "a.json: expected a table or an NPZ file, got a JSON file. Save its table as CSV.\n"),
+        (["train", "bz"], "bz: expected a table or an NPZ file, got a compressed file. Unpack it first; only"),
+        (["train", "fifo"], "fifo: expected a file or a folder, got a device or pipe, which can't be read twice. Save it to a file "
+         "first.\n"),
+        (["predict", "model.chainrule", "fifo"], "fifo: expected a table with the columns age, colour, got a device or pipe, which"),
+        (["predict", "model.chainrule", "t.csv", "--json", "--out", "p.csv"], "--out: expected no --json beside it, got p.csv. Leave "
+         "--json out, or write the object by your shell: > FILE.\n"),
+        (["train", "t.csv", "--target", "y", "--test", "./t.csv"], "--test: expected other data than DATA, got ./t.csv. Leave --test "
+         "out: a part of DATA is split off for the test.\n"),
+        (["predict", "model.chainrule", "large.csv"], "line 3, column 'age' of large.csv: expected numbers that fit float32 when scaled, "
+         "got 1e+40. Correct it, or empty the cell if the value is missing.\n"),
+        (["evaluate", "model.chainrule", "large.csv"], "line 3, column 'age' of large.csv: expected numbers that fit float32 when scaled, "
+         "got 1e+40. Correct it, or"),
+        (["evaluate", "number.chainrule", "target.csv"], "line 3, column 'age' of target.csv: expected a number that fits float32 when "
+         "scaled, got 1e+300. Correct it, or leave the row out.\n"),
+        (["train", "huge.csv", "--target", "y"], "line 5, column 'age' of huge.csv: expected numbers whose squares are finite, got "
+         "1e+308. Correct it, or divide its column by a large number.\n"),
+        (["train", "t.csv", "--target", "y", "--learning-rate", "nan"], "--learning-rate: expected "),
+        (["train", "t.csv", "--target", "y", "--threads", "0"], "--threads: expected a whole number ≥ 1, got 0."),
+        (["train", "t.csv", "--target", "y", "--dtype", "float16"], "--dtype"),
+        (["train", "t.csv", "--target", "y", "--epochs", "-1"], "--epochs: expected a whole number ≥ 0, got -1."),
         (["evaluate", "model.chainrule", "unseen.csv"], "line 3, column 'y' of unseen.csv: expected one of the classes no, yes, got "
          "'maybe'. A model can only be measured on classes that it was trained on.\n"),
         (["evaluate", "model.chainrule", "no_target.csv"], "no_target.csv: expected targets beside the rows, got rows only. They "
@@ -455,18 +479,25 @@ def test_mistakes_with_tables_end_with_exit_code_2_a_clear_text_and_nothing_writ
     trained("train", "iris", "--epochs", 1, "--out", "iris.chainrule")
     write("empty_column.csv", "age,e,y", *(f"{i * 7 % 11},,{i % 2}" for i in range(20)))
     write("no_target.csv", "age,colour", "1,r")
+    write("a.xlsx", "PK")
+    write("a.json", "{}")
+    write("bz", "BZh91AY")
+    os.mkfifo("fifo")
+    write("large.csv", HEADER, "1,r,yes", "1e40,r,no")
+    write("target.csv", HEADER, "1,r,yes", "1e300,r,no")
+    write("huge.csv", HEADER, "1,r,yes", "2,r,no", "3,g,yes", "1e308,r,no", *["4,g,yes", "5,r,no"] * 20)
     write("renamed.csv", "Age,colour,y", "1,r,yes")
     write("short.csv", "age,y", "1,yes")
     write("unseen.csv", HEADER, "1,r,yes", "2,r,maybe")
     write("late.csv", "age,colour", *["1,r"] * 4999, "old,r")
     write("ragged.csv", "age,colour", *["1,r"] * 4999, "1,r,3")
     trained("train", "t.csv", "--target", "age", "--epochs", 1, "--out", "number.chainrule")
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
     code, out, err = trained(*arguments)
     assert err.startswith(f"chainrule: {message}")
     assert (code, out) == (2, "")
     assert "Traceback" not in err
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
 
 
 def test_a_missing_number_that_training_never_missed_is_the_mean_and_said_once(trained):

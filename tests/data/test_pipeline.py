@@ -158,6 +158,12 @@ def test_a_network_alone_is_no_pipeline(tmp_path):
         lambda h, a: h.update(training=TRAINING | {"seed": "x"}),
         lambda h, a: h.update(training=TRAINING | {"seed": -1}),
         lambda h, a: h.update(training=TRAINING | {"test_fraction": None}),
+        lambda h, a: h.update(training=TRAINING | {"test_fraction": 5.0}),
+        lambda h, a: h.update(training=TRAINING | {"test_fraction": float("nan")}),
+        lambda h, a: h.update(training=TRAINING | {"rows": -3}),
+        lambda h, a: h["pipeline"].update(class_names="ab"),
+        lambda h, a: h["pipeline"].update(class_names=["a", "b", "c"]),
+        lambda h, a: h["pipeline"].update(classes=["no", "\ud800"]),
         lambda h, a: h.update(training=TRAINING | {"history": {"epoch": 3, "cost": []}}),
         lambda h, a: h["pipeline"].update(classes=["no", "no"]),
         lambda h, a: h.update(training=TRAINING | {"history": {"epoch": [1], "cost": ["x"]}}),
@@ -382,7 +388,9 @@ def test_a_schema_and_an_encoding_come_together():
         (lambda h, a: h["pipeline"].update(task="sorting"), "task: expected classification or regression, got 'sorting'."),
         (lambda h, a: h["pipeline"].update(classes=["no"]), "classes: expected 2 of them, as the network has outputs for, got "),
         (lambda h, a: h["pipeline"].update(classes=["no", "no"]), "classes: expected different ones, got two alike."),
-        (lambda h, a: a.update({"inputs.scale": np.zeros(3)}), "inputs.scale: expected numbers other than 0, got 0."),
+        (lambda h, a: a.update({"inputs.scale": np.zeros(3)}), "inputs.scale: expected numbers above 0, got 0."),
+        (lambda h, a: a.update({"targets.scale": np.array([1.0, -2])}), "targets.scale: expected numbers above 0, got -2."),
+        (lambda h, a: h["pipeline"].update(class_names=["no"]), "class_names: expected 2 of them, or none, got 1."),
         (lambda h, a: a.update({"inputs.mean": np.zeros(4)}), "inputs.mean: expected shape (3,), got shape (4,)."),
         (lambda h, a: a.update({"targets.mean": np.zeros(3)}), "targets.mean: expected shape (2,), got shape (3,)."),
         (lambda h, a: a.update({"baseline": np.zeros(1)}), "baseline: expected shape (2,), got shape (1,)."),
@@ -497,6 +505,7 @@ def test_a_file_of_version_1_is_read_and_measured_beside_its_own_rows(tmp_path):
         lambda t, a: t["columns"][1].pop("others"),
         lambda t, a: t.update(target=None),
         lambda t, a: t["target"].update(levels=[None]),
+        lambda t, a: t["columns"][1].update(levels=["blue", "\ud800"]),
         lambda t, a: t.pop("left_out"),
         lambda t, a: t.update(left_out=[{"name": "id"}]),
         lambda t, a: t.update(left_out=[{"name": "id", "reason": ["x"]}]),
@@ -536,3 +545,24 @@ def test_any_byte_of_the_header_may_be_changed(tmp_path):
                 warnings.simplefilter("ignore", UserWarning)  # and a level too
                 assert np.isfinite(back.probabilities(frames()["dict"])).all()
     assert loaded > 10
+
+
+def test_a_table_in_a_file_of_version_1_is_refused(tmp_path):
+    table_model().save(tmp_path / "m")
+    rewrite(tmp_path / "m", lambda header, arrays: header.update(version=1))
+    with pytest.raises(ModelFileError, match=r"^pipeline of .*: expected no table in a file of version 1, got one\."):
+        cr.load_pipeline(tmp_path / "m")
+
+
+def test_classes_other_than_the_levels_of_the_target_are_refused(tmp_path):
+    net = cr.Network([1, 2], ["softmax"], "cross_entropy", seed=0)
+    schema = Schema((Column("age"),), Column("y", ("no", "yes")))
+    inputs = Encoding.fit(np.array([[0.0], [2]]), schema.columns)
+    model = Pipeline(
+        net, "classification", inputs, Scaling.none(2), np.array(["no", "yes"]), feature_names=("age",), schema=schema
+    )
+    model.save(tmp_path / "m")
+    assert cr.load_pipeline(tmp_path / "m").classes.tolist() == ["no", "yes"]
+    rewrite(tmp_path / "m", lambda header, arrays: header["pipeline"].update(classes=["yes", "no"]))
+    with pytest.raises(ModelFileError, match=r"classes: expected the levels of the table's target, got yes, no\."):
+        cr.load_pipeline(tmp_path / "m")

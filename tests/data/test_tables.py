@@ -92,6 +92,46 @@ def test_quotes_with_delimiters_quotes_and_new_lines_and_lines_still_count(tmp_p
     assert [data.where(row).split(" of ")[0] for row in range(3)] == ["line 2", "line 3", "line 6"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ('"s1" ', "s1"),
+        (' "s1"\t', "s1"),
+        ('"a "" ,b" ', 'a "" ,b'.replace('""', '"')),
+        ('"two" ,"', None),
+        ('"two\nlines"  ', "two\nlines"),
+        ('"two\n" ,lines"  ', None),
+        ('6" ', '6"'),
+    ],
+)
+def test_spaces_after_a_closing_quote_do_not_count(tmp_path, cells, expected):
+    path = write(tmp_path / "a.csv", "b,a,y", f"{cells},3.5,1", '"z" ,"4" , "0" ', f'"z",1, {cells}')
+    if expected is None:
+        with pytest.raises(DataError):
+            tables.read(path, "y")
+    else:
+        data = tables.read(path, "a")
+        assert data.columns[0].levels == tuple(sorted([expected, "z"]))
+        assert data.labels.tolist() == [3.5, 4, 1]
+
+
+@pytest.mark.parametrize("quoted", ['"a"b', '"open', '"open ,1,2\n'])
+def test_quotes_that_do_not_close_a_cell_are_still_refused(tmp_path, quoted):
+    with pytest.raises(DataError, match=r"line 3 of .*: expected quotes in pairs around a cell"):
+        tables.read(write(tmp_path / "a.csv", "b,a,y", '"x" ,1,2', f"{quoted},1,2"), "y")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("sep", ["sep=", "SEP="])
+def test_a_line_that_states_the_delimiter_is_followed(tmp_path, sep, delimiter):
+    lines = [delimiter.join(cells) for cells in (["a b", "c;d,e|f", "y"], ["1", "2", "x"], ["3", "4", "z"])]
+    if delimiter in ";,|":
+        lines[0] = delimiter.join(["a b", "c", "y"])
+    data = tables.read(write(tmp_path / "a.csv", f"{sep}{delimiter}", *lines), "y")
+    assert data.X.tolist() == [[1, 2], [3, 4]]
+    assert data.where(0) == f"line 3 of {tmp_path / 'a.csv'}"
+
+
 def test_a_column_without_a_name_is_named_by_its_number(tmp_path):
     data = tables.read(write(tmp_path / "a.csv", *with_column(range(N), name="")), "y")
     assert data.schema.left_out == (LeftOut("column_1", "counts the rows"),)
@@ -180,6 +220,147 @@ def test_more_classes_than_are_counted_are_refused_for_what_they_are(tmp_path, n
     assert str(error.value).startswith(f"target 'y' of {path}: {message}")
 
 
+@pytest.mark.parametrize("order", ["common last", "common first", "mixed"])
+def test_the_most_frequent_levels_are_found_in_any_order_of_rows(tmp_path, order):
+    rare = [f"rare{i}" for i in range(10_100)]
+    common = [f"common{i % 2}" for i in range(500)] + [f"pair{i // 2:03d}" for i in range(2 * 150)]
+    cells = {"common last": rare + common, "common first": common + rare}.get(order)
+    if cells is None:
+        cells = [(rare + common)[i] for i in np.random.default_rng(0).permutation(len(rare) + len(common))]
+    lines = ["x,y", *(f"{cell},{i % 2}" for i, cell in enumerate(cells))]
+    data = tables.read(write(tmp_path / "a.csv", *lines), "y", keep=["x"])
+    levels = ("common0", "common1", *(f"pair{i:03d}" for i in range(LEVELS - 2)))  # of equal ones the first by name
+    assert data.columns[0].levels == levels
+    codes = [levels.index(cell) if cell in levels else LEVELS for cell in cells]
+    assert data.X[:, 0].tolist() == codes
+
+
+def test_frequent_levels_are_found_in_parquet_too(tmp_path):
+    cells = [f"rare{i}" for i in range(10_100)] + ["a", "b", "7"] * 700
+    pd.DataFrame({"x": cells, "y": [i % 2 for i in range(len(cells))]}).to_parquet(tmp_path / "a.parquet")
+    levels = tables.read(str(tmp_path / "a.parquet"), "y", keep=["x"]).columns[0].levels
+    assert {"a", "b", "7"} < set(levels)
+    assert len(levels) == LEVELS
+
+
+@pytest.mark.parametrize("task", [None, "regression"])
+def test_a_slip_among_a_targets_numbers_is_named(tmp_path, task):
+    cells = [str(i % 10 + 1) for i in range(200)]
+    cells[9] = "n.a."
+    path = write(tmp_path / "a.csv", "age,y", *(f"{AGES[i % N]},{cell}" for i, cell in enumerate(cells)))
+    with pytest.raises(DataError) as error:
+        tables.read(path, "y", task=task)
+    hint = "Correct it." if task else "Correct it, or use --task classification."
+    assert str(error.value) == (
+        f"line 11, column 'y' of {path}: expected a number, as most of the targets, got 'n.a.'. {hint}"
+    )
+    assert tables.read(path, "y", task="classification").labels.tolist() == cells
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (["x,y", "1,0", "2,1"], ["x,y", "1,0", "2,1", "3,1"], "expected 2 rows, got 3"),
+        (["x,y", "1,0", "2,1"], ["x,y", "1,0"], "expected 2 rows, got 1 row"),
+        (["x,y", "1,0", "2,1"], ["y,x", "0,1", "1,2"], "expected the same first line, got another"),
+        (["x,y", "1,0", "2,1"], ["x", "0", "1"], "expected the same first line, got another"),
+    ],
+)
+def test_a_file_that_changes_between_the_passes_is_refused(tmp_path, monkeypatch, before, after, message):
+    path, infer = write(tmp_path / "a.csv", *before), tables.infer
+
+    def infer_and_change(*arguments):
+        found = infer(*arguments)
+        write(tmp_path / "a.csv", *after)
+        return found
+
+    monkeypatch.setattr(tables, "infer", infer_and_change)
+    with pytest.raises(DataError) as error:
+        tables.read(path, "y")
+    assert str(error.value).startswith(f"{path} changed while it was read: {message}")
+    assert str(error.value).endswith("Read it when nothing writes to it, or read a copy.")
+
+
+def test_a_parquet_file_whose_columns_change_is_refused(tmp_path):
+    path = str(tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"x": [1, 2], "y": [0, 1]}), path)
+    table = tables.open_table(path)
+    parquet.write_table(pa.table({"y": [1, 2], "x": [0, 1]}), path)
+    with pytest.raises(DataError, match=r"a\.parquet changed while it was read: expected the same columns, got others"):
+        list(table.blocks([0]))
+
+
+@pytest.mark.parametrize("cell", ["None", "NA", "null"])
+def test_a_target_that_counts_as_missing_is_shown(tmp_path, cell):
+    message = f"expected a target, got {cell!r}, which counts as missing. Rename it, or leave the row out."
+    path = write(tmp_path / "a.csv", "age,y", "1,Some", f"2, {cell} ", "3,Some")
+    with pytest.raises(DataError) as error:
+        tables.read(path, "y")
+    assert str(error.value) == f"line 3, column 'y' of {path}: {message}"
+    path = str(tmp_path / "a.parquet")
+    parquet.write_table(pa.table({"age": [1, 2, 3], "y": ["Some", cell, "Some"]}), path)
+    with pytest.raises(DataError) as error:
+        tables.read(path, "y")
+    assert str(error.value) == f"row 1, column 'y' of {path}: {message}"
+
+
+def test_numbers_that_float64_cannot_tell_apart_are_left_out_for_that(tmp_path):
+    cells = [90071992547409920 + i % 7 for i in range(N)]
+    data = tables.read(write(tmp_path / "a.csv", *with_column(cells)), "y")
+    reason = "numbers that differ by less than float64 can hold: 9.0072e+16"
+    assert data.schema.left_out == (LeftOut("x", reason),)
+    data = tables.read(write(tmp_path / "a.csv", *with_column([90071992547409920] * N)), "y")
+    assert data.schema.left_out == (LeftOut("x", "the same in every row: 9.0072e+16"),)
+
+
+def test_whole_targets_that_are_large_are_called_so(tmp_path):
+    lines = ["age,y", *(f"{AGES[i]},{2**53 + 2 * i}" for i in range(N))]
+    data = tables.read(write(tmp_path / "a.csv", *lines), "y")
+    assert choose_task(data, None) == ("regression", "the targets are whole numbers, some beyond 2^53")
+
+
+def test_numbers_with_leading_zeros_are_texts(tmp_path):
+    cells = [f"{i % 5:02d}" for i in range(N)]
+    data = tables.read(write(tmp_path / "a.csv", *with_column(cells)), "y")
+    assert data.columns[0] == Column("x", ("00", "01", "02", "03", "04"))
+    codes = [f"{1000 + i % 300:05d}" for i in range(900)] + ["99999"] * 9  # more than a column of numbers counts
+    data = tables.read(write(tmp_path / "b.csv", *with_column([*codes[100:], *codes[:100]])), "y")
+    assert len(data.columns[0].levels) == LEVELS
+    assert "99999" in data.columns[0].levels
+    for one in ("0.5", "-1", "7e1"):  # what else is written with zeros in front is a number
+        assert tables.read(write(tmp_path / "c.csv", *with_column([*cells[:-1], one])), "y").columns[0] == Column("x")
+    data = tables.read(write(tmp_path / "d.csv", *with_column([0, 10] * 12)), "y")
+    assert data.columns[0] == Column("x")
+
+
+def test_targets_with_leading_zeros_keep_them(tmp_path):
+    path = write(tmp_path / "a.csv", "age,y", *(f"{AGES[i]},{i % 2 + 1:02d}" for i in range(N)))
+    assert tables.read(path, "y").labels.tolist() == ["01", "02"] * 12
+    assert tables.read(path, "y", task="regression").labels.tolist() == [1, 2] * 12
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "message"),
+    [
+        (["x,y", *(f",{i % 2}" for i in range(N))], {}, "none: x (no value in it). Add the columns that it depends on."),
+        (["x,y", "1,0", "2,1"], {"drop": ["x"]}, "none: x (by --drop). Leave --drop out for one of them."),
+        (["x,y", "1,0", "1,1"], {}, "none: x (the same in every row: 1). --keep COLUMN keeps one nevertheless."),
+    ],
+)  # fmt: skip
+def test_hints_on_no_columns_do_not_lead_into_the_next_error(tmp_path, lines, options, message):
+    with pytest.raises(DataError) as error:
+        tables.read(write(tmp_path / "a.csv", *lines), "y", **options)
+    assert str(error.value) == f"{tmp_path / 'a.csv'}: expected columns to predict from, got {message}"
+
+
+def test_a_target_of_dates_is_to_be_given_otherwise(tmp_path):
+    with pytest.raises(DataError) as error:
+        tables.read(write(tmp_path / "a.csv", "x,y", "1,2024-01-01", "2,2024-01-02"), "y")
+    assert str(error.value).endswith(
+        "got the date 2024-01-01. Give the year, the month or a count of days instead, or choose another target."
+    )
+
+
 @pytest.mark.parametrize("suffix", ["tsv", "TSV", "tsv.gz"])
 def test_in_a_tsv_file_the_tab_wins_wherever_it_cuts(tmp_path, suffix):
     lines = ["last, first\ty", *(f"Doe, J{i % 3}\t{i % 2}" for i in range(N))]
@@ -204,7 +385,8 @@ def test_decimal_marks_are_compared_with_the_place_of_the_first(tmp_path):
         (["0", "1"] * 12, "i", "classification"),
         (["0.0", "1.0"] * 12, "i", "classification"),
         (["True", "False"] * 12, "U", "classification"),
-        (["1", "2", "x"] * 8, "U", "classification"),
+        (["1", "x", "y"] * 8, "U", "classification"),
+        (["01", "02"] * 12, "U", "classification"),
         ([str(i) for i in range(24)], "i", "regression"),
         (["0.5", "1.5"] * 12, "f", "regression"),
         (["30", "10"] * 12, "i", "classification"),

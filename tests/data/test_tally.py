@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule.data.tally import FEW_NUMBERS, Tally
+from chainrule.data.tally import FEW_NUMBERS, Frequent, Tally
 
 
 def tally(*blocks, texts=1000, numbers=50, comma=False):
@@ -34,7 +34,20 @@ def test_numbers_are_counted_alike_as_numbers_and_as_texts(as_array):
 
 
 def test_levels_by_frequency_and_then_by_the_alphabet():
-    assert tally(["b", "a", "c", "c"]).levels_by_frequency() == ["c", "a", "b"]
+    frequent = Frequent(tally(["b", "a", "c", "c", "", "d"]), 3)
+    assert (frequent.is_complete, frequent.levels()) == (True, ["c", "a", "b"])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_levels_that_were_not_counted_one_by_one_are_found_by_their_hashes(seed):
+    cells = [f"t{i}" for i in range(40) for _ in range(1 + i % 4)]
+    np.random.default_rng(seed).shuffle(cells)
+    frequent = Frequent(tally(cells, texts=5), 15)
+    assert not frequent.is_complete
+    for start in range(0, len(cells), 7):
+        frequent.add(cells[start : start + 7])
+    fours, threes = (sorted(f"t{i}" for i in range(40) if i % 4 == rest) for rest in (3, 2))
+    assert frequent.levels() == [*fours, *threes[:5]]
 
 
 def test_different_texts_are_counted_beyond_the_levels():

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
 from chainrule.modelfile.atomic import check_writable
+from chainrule.training.train import train
 
 _OPTIONS = {
     "learning_rate": "--learning-rate",
@@ -68,10 +71,29 @@ def check_options(seed: int, validation: float, patience: int | None) -> None:
         raise InputError(text("--patience", expected="a whole number ≥ 1", got=str(patience), hint=hint))
 
 
+def check_training(epochs: int, **settings: Any) -> None:
+    """See that `train` takes these settings, before anything is printed: it trains nothing with them here.
+
+    Raises InputError.
+    """
+    with named_by_option():
+        train(Network([1, 1]), [[0.0]], [0.0], epochs=min(epochs, 0), verbose=0, **settings)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Say whether two names, of data sets or of files, are of the same."""
+    if one == other:
+        return True
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):  # one isn't there, or can't be
+        return False
+
+
 def check_output(out: Path, *inputs: str) -> None:
     """See that `out` can be written and is none of the inputs. Raises ModelFileError or InputError."""
     target = check_writable(out)
     for given in inputs:
-        if target.exists() and Path(given).exists() and target.samefile(given):
+        if is_same(str(target), given):
             hint = "Choose another name."
             raise InputError(text("--out", expected="another file than what is read", got=str(out), hint=hint))

@@ -6,8 +6,9 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import typer
@@ -17,13 +18,17 @@ from chainrule.cli.columns import say_unforeseen
 from chainrule.cli.options import check_output, named_by_option
 from chainrule.cli.output import Printer, write
 from chainrule.cli.rows import select
+from chainrule.data.blocks import Table, at
+from chainrule.data.encoding import Cell
 from chainrule.data.pipeline import Pipeline, load_pipeline
 from chainrule.data.readers import read_as
 from chainrule.data.tables import is_table, open_table
 from chainrule.data.unforeseen import Unforeseen
+from chainrule.errors import InputError, text
 from chainrule.modelfile.atomic import Writable, atomic_file
 
 _CHARACTERS_AT_ONCE = 1 << 16
+_Block: TypeAlias = tuple[NDArray[Any], Cell]
 
 
 def predict(
@@ -38,6 +43,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Predict every row of DATA."""
+    if out is not None and as_json:
+        hint = "Leave --json out, or write the object by your shell: > FILE."
+        raise InputError(text("--out", expected="no --json beside it", got=str(out), hint=hint))
     if out is not None:
         check_output(out, model, data)
     pipeline = load_pipeline(model)
@@ -46,10 +54,11 @@ def predict(
             pipeline.check_probabilities()
     if part == "all" and pipeline.schema is not None and is_table(data):
         which = "all rows"
-        blocks: Iterable[NDArray[Any]] = (block.X for block in pipeline.read(open_table(data)))
+        table = open_table(data)
+        blocks: Iterable[_Block] = ((block.X, partial(_cell, table, block.places)) for block in pipeline.read(table))
     else:
         rows, which = select(read_as(data, pipeline.schema), pipeline, part)
-        blocks = [pipeline.raw(rows)]
+        blocks = [(pipeline.raw(rows), rows.cell)]
     unforeseen = Unforeseen(pipeline.inputs)
     answers = _answers(pipeline, blocks, f"X of {data}", unforeseen, probabilities)
     if as_json:
@@ -65,19 +74,23 @@ def predict(
         with tempfile.TemporaryFile() as whole:  # so that an error in the last row leaves nothing half-written
             _write_csv(whole, header, answers)
             whole.seek(0)
-            text = io.TextIOWrapper(whole, encoding="utf-8", newline="")
-            while content := text.read(_CHARACTERS_AT_ONCE):
+            written = io.TextIOWrapper(whole, encoding="utf-8", newline="")
+            while content := written.read(_CHARACTERS_AT_ONCE):
                 write(content)
     say_unforeseen(unforeseen)
 
 
+def _cell(table: Table, places: NDArray[np.int64], row: int, column: str) -> str:
+    return at(table, int(places[row]), column)
+
+
 def _answers(
-    pipeline: Pipeline, blocks: Iterable[NDArray[Any]], name: str, unforeseen: Unforeseen, probabilities: bool
+    pipeline: Pipeline, blocks: Iterable[_Block], name: str, unforeseen: Unforeseen, probabilities: bool
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.float64] | None]]:
     """Give predictions, (m,) or (m, k), and probabilities, (m, n_classes), block by block."""
-    for raw in blocks:
+    for raw, cell in blocks:
         unforeseen.look(raw)
-        outputs = pipeline.raw_outputs(raw, name)
+        outputs = pipeline.raw_outputs(raw, name, cell)
         yield pipeline.answers(outputs), pipeline.shares(outputs) if probabilities else None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from chainrule.cli.columns import class_names, describe_columns, say_columns, say_unforeseen
-from chainrule.cli.options import check_options, check_output, hidden_sizes, named_by_option
+from chainrule.cli.options import check_options, check_output, check_training, hidden_sizes, is_same, named_by_option
 from chainrule.cli.output import Printer, counted, say_costs, without_nan, write_error
 from chainrule.data.encoding import Encoding
 from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
@@ -88,15 +88,11 @@ def train(
     check_options(seed, validation, patience)
     sizes = hidden_sizes(hidden)
     check_output(out, *(given for given in (data, test) if given is not None))
-    source = _read(say, data, target, keep or (), drop or (), test, test_fraction)
+    source = _read(say, data, target, keep or (), drop or (), test, test_fraction, task)
     chosen, reason = choose_task(source, task)
     check_variety(source, chosen)
     fraction = _TEST_FRACTION if test_fraction is None else test_fraction
     training, test_rows = split(source, fraction, seed, chosen)
-    say.line(
-        f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test_rows.X):,} to test on, "
-        f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
-    )
     g_out, c = _DEFAULTS[chosen]
     wanted = _Wanted(tuple(sizes), activation, output or g_out, cost or c, initializer, dtype, seed, scale)
     with named_by_option(), warnings.catch_warnings():
@@ -104,6 +100,18 @@ def train(
         pipeline = _pipeline(source, training, chosen, wanted)
         for part in (source, test_rows):  # what is wrong with either is said before the work, in the source's own rows
             pipeline.check(part)
+        check_training(
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            epochs=epochs,
+            penalty=penalty,
+            n_threads=threads,
+        )
+        say.line(
+            f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test_rows.X):,} to test on, "
+            f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
+        )
         say_columns(say, pipeline)
         say.line(repr(pipeline.net))
         about: dict[str, Any] = {"data": source.name, "fingerprint": source.fingerprint(), "test_data": test}
@@ -143,12 +151,16 @@ def _read(
     drop: Sequence[str],
     test: str | None,
     test_fraction: float | None,
+    task: str | None,
 ) -> LabelledData:
     """Read DATA and what it is tested on. Raises DataError, also for a fraction that would cut nothing."""
     if test is not None and test_fraction is not None:
         hint = "Leave one of them out: with --test no rows are split off."
         raise DataError(text("--test-fraction", expected="no --test beside it", got=f"--test {test}", hint=hint))
-    source = read(data, target, keep, drop)
+    if test is not None and is_same(test, data):
+        hint = "Leave --test out: a part of DATA is split off for the test."
+        raise DataError(text("--test", expected="other data than DATA", got=test, hint=hint))
+    source = read(data, target, keep, drop, task)
     if source.test is not None and test_fraction is not None:
         hint = "Leave it out: that part is the test."
         expected = "DATA without a test part of its own"
@@ -182,7 +194,7 @@ def _pipeline(source: LabelledData, training: LabelledData, task: Task, wanted: 
         n = training.X.shape[1]
         inputs: Scaling | Encoding = Scaling.fit(training.X) if wanted.scale else Scaling.none(n)
     else:
-        inputs = Encoding.fit(training.X, source.schema.columns, wanted.scale)
+        inputs = Encoding.fit(training.X, source.schema.columns, wanted.scale, training.cell)
         n = inputs.width
     classes = np.unique(source.required_labels()) if task == "classification" else np.array([])
     labels = training.required_labels()

@@ -57,6 +57,10 @@ class Table(Protocol):
         """Read the columns with these numbers, from the first row on."""
         ...
 
+    def written(self, place: int, index: int) -> str:
+        """Give the text that a row has in column `index`, as it stands there; nothing for none, and if it is gone."""
+        ...
+
 
 def at(table: Table, place: int, column: str) -> str:
     """Name a cell: "line 7, column 'age' of a.csv"."""

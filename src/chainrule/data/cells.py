@@ -6,7 +6,7 @@ import datetime
 import decimal
 import numbers
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -80,6 +80,11 @@ def plain_numbers(cells: Cells) -> NDArray[np.float64] | None:
 def number(cell: str) -> float:
     """Read a cell whose kind is missing (NaN), number or infinite, with a point or a comma as decimal mark."""
     return float(cell.replace(",", ".")) if cell else np.nan
+
+
+def texts(cells: Cells) -> Iterable[str]:
+    """Give the cells of a column as texts, "" for missing."""
+    return map(plain_text, cells.tolist()) if isinstance(cells, np.ndarray) else cells
 
 
 def typed(values: Any, what: str) -> Cells:

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import itertools
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.data import refusals
 from chainrule.data.blocks import Block, rows_at_once
 from chainrule.data.cells import kind, normalised
 from chainrule.data.columns import check_names
-from chainrule.data.dialect import delimiter_of
+from chainrule.data.dialect import delimiter_of, stated_delimiter
 from chainrule.errors import DataError, text
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -32,6 +34,35 @@ _BINARY = {
     b"%PDF": "Save the table in it as CSV.",
 }
 _AS_UTF8 = "Save it as CSV in UTF-8."
+
+
+class _Closing:
+    """Cuts away spaces between a closing quote and what ends the cell, which csv takes for an error."""
+
+    def __init__(self, delimiter: str) -> None:
+        spaces, end = "[ \t]" if delimiter != "\t" else " ", rf"[{re.escape(delimiter)}\r\n]|$"
+        self._sign = re.compile(rf'"{spaces}+(?:{end})')
+        self._rest = re.compile(rf'((?:[^"]|"")*")(?:{spaces}+(?={end}))?')
+        self._quoted = re.compile(rf'( *"(?:[^"]|"")*")(?:{spaces}+(?={end}))?')
+        self._cell = re.compile(rf"[^{re.escape(delimiter)}]*{re.escape(delimiter)}?")
+        self.is_inside = False
+        """Whether the next line goes on with a quoted cell of the line before."""
+
+    def cut(self, line: str) -> str:
+        is_inside, self.is_inside = self.is_inside, True  # csv asks for a second line of a row within quotes alone
+        if not self._sign.search(line):
+            return line
+        parts, at = [], 0
+        while at < len(line):
+            quoted = (self._rest if is_inside else self._quoted).match(line, at)
+            is_inside = False
+            if quoted:
+                parts.append(quoted[1])
+                at = quoted.end()
+            cell = self._cell.match(line, at)
+            parts.append(cell[0] if cell else "")
+            at = cell.end() if cell else len(line)
+        return "".join(parts)
 
 
 class DelimitedTable:
@@ -53,7 +84,9 @@ class DelimitedTable:
             head: list[str] = []
             while len(head) < _HEAD_LINES and sum(map(len, head)) < _HEAD_CHARACTERS and (line := stream.readline()):
                 head.append(line)
-            self._delimiter = delimiter_of(head, prefers_tab=source.lower().removesuffix(".gz").endswith(".tsv"))
+            self._delimiter = stated_delimiter(head) or delimiter_of(
+                head, prefers_tab=source.lower().removesuffix(".gz").endswith(".tsv")
+            )
             self.comma = self._delimiter != ","
             self._lines_to_come = itertools.chain(head, stream) if source == STANDARD_INPUT else None
             self.names = self._header(head)
@@ -63,11 +96,20 @@ class DelimitedTable:
         size = rows_at_once(len(self.names))
         with self._readable(), ExitStack() as files:
             rows = self._rows(self._lines_to_come or files.enter_context(self._open()))
-            next(rows)
+            cells = next(rows, (1, []))[1]
+            if cells != self._first:
+                raise refusals.changed(self.name, "the same first line", "another")
             while some := list(itertools.islice(rows, size)):
                 places = np.array([place for place, _ in some], dtype=np.int64)
                 columns = list(zip(*(cells for _, cells in some), strict=True))
                 yield Block([normalised(columns[index]) for index in which], places)
+
+    def written(self, place: int, index: int) -> str:
+        """Read one cell once more, as it stands in the file."""
+        if self._source == STANDARD_INPUT:
+            return ""
+        with self._readable(), self._open() as lines:
+            return next((cells[index] for line, cells in self._rows(lines) if line == place), "")
 
     def _open(self) -> io.TextIOWrapper:
         if self._source == STANDARD_INPUT:
@@ -107,11 +149,14 @@ class DelimitedTable:
 
         Rows of empty cells at the very end, which spreadsheets leave there, are left out.
         """
-        reader = csv.reader(self._checked(lines), delimiter=self._delimiter, skipinitialspace=True, strict=True)
+        closing = _Closing(self._delimiter)
+        reader = csv.reader(
+            map(closing.cut, self._checked(lines)), delimiter=self._delimiter, skipinitialspace=True, strict=True
+        )
         n_cells = 0
         empty: list[int] = []  # lines of empty cells that no other row has followed yet
         while True:
-            place = reader.line_num + 1
+            place, closing.is_inside = reader.line_num + 1, False
             try:
                 cells = next(reader, None)
             except csv.Error as error:
@@ -123,6 +168,8 @@ class DelimitedTable:
             if cells is None:
                 return
             if not cells or (len(cells) == 1 and not cells[0].strip() and n_cells != 1):
+                continue
+            if place == 1 and stated_delimiter([self._delimiter.join(cells)]):
                 continue
             n_cells = n_cells or len(cells)
             if len(cells) != n_cells:
@@ -147,6 +194,7 @@ class DelimitedTable:
         place, cells = next(self._rows(head), (1, []))
         if not cells:
             raise DataError(text(self.name, expected="a table", got="blank lines only", hint="Check how it was made."))
+        self._first = cells
         names = [cell.strip() for cell in cells]
         if all(kind(name, self.comma) in ("number", "infinite", "separated") for name in names):
             hint = "Write a first line with a name for each column."

@@ -29,3 +29,13 @@ def delimiter_of(head: Sequence[str], prefers_tab: bool = False) -> str:
             if agreement > best:
                 best, chosen = agreement, delimiter
     return chosen
+
+
+def stated_delimiter(head: Sequence[str]) -> str:
+    """Give the delimiter that a first line for spreadsheets states, or nothing where there is no such line.
+
+    >>> stated_delimiter(["sep=;", "a;b"])
+    ';'
+    """
+    first = head[0].strip("\r\n") if head else ""
+    return first[-1] if first.lower() in [f"sep={delimiter}" for delimiter in DELIMITERS] else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from chainrule.data.columns import Column
 from chainrule.data.scaling import Scaling
 from chainrule.errors import DataError, text
 
+Cell: TypeAlias = Callable[[int, str], str]
+"""Says where a cell is, for an error, by its row in a matrix and its column's name."""
 VALUES_AT_ONCE = 1 << 17
 """How many encoded numbers are made at a time, so that no whole matrix is ever made twice."""
 
@@ -50,17 +53,21 @@ class Encoding:
     others: NDArray[np.bool_]
 
     @classmethod
-    def fit(cls, X: NDArray[np.float64], columns: tuple[Column, ...], scale: bool = True) -> Encoding:
+    def fit(
+        cls, X: NDArray[np.float64], columns: tuple[Column, ...], scale: bool = True, cell: Cell | None = None
+    ) -> Encoding:
         """Take means, scales, levels and missing values from a raw matrix, (m, n).
 
         Without `scale` numbers keep their unit and lose only their mean, so that 0 stands for a missing one.
-        Raises DataError for numbers whose squares overflow.
+        Raises DataError for numbers whose squares overflow, naming the first by `cell`.
         """
         n = len(columns)
         mean, spread, is_number = np.zeros(n), np.ones(n), np.array([column.levels is None for column in columns])
         if is_number.any():
-            names = tuple(f"column {column.name!r}" for column in columns if column.levels is None)
-            fitted = Scaling.fit(X if is_number.all() else X[:, is_number], names)
+            own = [column.name for column in columns if column.levels is None]
+            names = tuple(f"column {name!r}" for name in own)
+            numbers = X if is_number.all() else X[:, is_number]
+            fitted = Scaling.fit(numbers, names, cell and (lambda row, j: cell(row, own[j])))
             mean[is_number] = fitted.mean
             spread[is_number] = fitted.scale if scale else 1
         missing = np.zeros(n, dtype=np.bool_)
@@ -102,8 +109,11 @@ class Encoding:
         at = self._layout
         return at.other_inputs[~self.others[at.categories]]
 
-    def apply(self, X: NDArray[np.float64], dtype: Any = np.float64) -> NDArray[Any]:
-        """Encode a raw matrix; (m, n) -> (m, width) of `dtype`. Raises DataError for a number too large for it."""
+    def apply(self, X: NDArray[np.float64], dtype: Any = np.float64, cell: Cell | None = None) -> NDArray[Any]:
+        """Encode a raw matrix; (m, n) -> (m, width) of `dtype`.
+
+        Raises DataError for a number too large for it, naming it by `cell`, or its column alone.
+        """
         at = self._layout
         mean, scale = self.scaling.mean[at.numbers], self.scaling.scale[at.numbers]
         out = np.zeros((len(X), at.width), dtype=dtype)
@@ -117,15 +127,17 @@ class Encoding:
                 block[:, at.indicator_inputs] = is_missing[:, at.indicators]
                 np.put_along_axis(block, at.category_inputs(raw, is_missing), 1, axis=1)
                 if not np.isfinite(block.sum()):  # a sum can overflow though each number is finite
-                    self._check_finite(raw, block)
+                    self._check_finite(raw, block, rows.start, cell)
         return out
 
-    def _check_finite(self, raw: NDArray[np.float64], block: NDArray[Any]) -> None:
+    def _check_finite(self, raw: NDArray[np.float64], block: NDArray[Any], start: int, cell: Cell | None) -> None:
         at = self._layout
         bad = np.argwhere(~np.isfinite(block[:, at.number_inputs]))
         if len(bad):
             row, j = int(bad[0][0]), int(at.numbers[bad[0][1]])
-            what, expected = f"column {self.columns[j].name!r}", f"numbers that fit {block.dtype} when scaled"
+            name = self.columns[j].name
+            what = f"column {name!r}" if cell is None else cell(start + row, name)
+            expected = f"numbers that fit {block.dtype} when scaled"
             hint = "Correct it, or empty the cell if the value is missing."
             raise DataError(text(what, expected=expected, got=f"{raw[row, j]:g}", hint=hint))
 

@@ -57,6 +57,10 @@ class FrameTable:
             ]
             yield Block(cells, np.arange(rows.start, rows.stop, dtype=np.int64))
 
+    def written(self, place: int, index: int) -> str:  # noqa: ARG002 (a table has these)
+        """Give nothing: targets are not read of frames."""
+        return ""
+
     def _length(self, column: Any, name: str) -> int:
         """Count the rows of a column. Raises InputError for what is none, such as a single number or text."""
         if not isinstance(column, str | bytes | Mapping | Set):

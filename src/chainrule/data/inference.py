@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chainrule.data import refusals
 from chainrule.data.blocks import Table, at
 from chainrule.data.columns import Column, LeftOut, Schema, check_name, listed
-from chainrule.data.tally import FEW_NUMBERS, Tally
+from chainrule.data.tally import FEW_NUMBERS, Frequent, Tally
 from chainrule.errors import DataError, text
 
 LEVELS = 100
@@ -26,12 +26,17 @@ _MANY_VALUES = 10
 """Up to so many values, that all differ, or go up by one, may be chance."""
 _MOSTLY = 0.9
 """The share of different texts above which a column names its rows rather than says something of them."""
+_DROPPED, _EMPTY = "by --drop", "no value in it"
+_FOR_GOOD = (_DROPPED, _EMPTY)
+"""Why a column is left out that --keep can't keep."""
 _SHOWN = 40
 """So many characters of a cell are shown of it as an example."""
 
 
-def infer(table: Table, target: str | None, keep: Sequence[str] = (), drop: Sequence[str] = ()) -> tuple[Schema, int]:
-    """Read a table once, and tell what its columns are and how many rows it has.
+def infer(
+    table: Table, target: str | None, keep: Sequence[str] = (), drop: Sequence[str] = (), task: str | None = None
+) -> tuple[Schema, int]:
+    """Read a table once, and tell what its columns are and how many rows it has; `task` is what --task asks for.
 
     Raises DataError for a target that isn't there, has missing values or dates, for columns of dates, of infinite
     numbers, of numbers with a few texts, for names that `keep` or `drop` get wrong, and when no column is left.
@@ -53,24 +58,37 @@ def infer(table: Table, target: str | None, keep: Sequence[str] = (), drop: Sequ
                 )
     names = [name for name in table.names if name not in drop]
     tallies, n_rows = _counted(table, names, target)
-    left_out = [LeftOut(name, "by --drop") for name in table.names if name in drop]
-    columns = []
+    left_out = [LeftOut(name, _DROPPED) for name in table.names if name in drop]
+    columns, frequent = [], {}
     for name, tally in zip(names, tallies, strict=True):
         if name == target:
             continue
         reason = _reason_to_leave_out(tally, table, name, name in keep)
         if reason:
             left_out.append(LeftOut(name, reason))
+            continue
+        columns.append(name)
+        if _looks_like_numbers(tally):
+            _check_numbers(table, name, tally)
         else:
-            columns.append(_column(table, name, tally))
+            frequent[name] = Frequent(tally, LEVELS)
     if not columns:
         reasons = listed([f"{out.name} ({out.reason})" for out in left_out])
-        hint = "--keep COLUMN keeps one nevertheless." if left_out else "Add the columns that it depends on."
+        hint = "Add the columns that it depends on."
+        if any(out.reason not in _FOR_GOOD for out in left_out):
+            hint = "--keep COLUMN keeps one nevertheless."
+        elif any(out.reason == _DROPPED for out in left_out):
+            hint = "Leave --drop out for one of them."
         got = f"none: {reasons}" if left_out else "the target alone"
         raise DataError(text(table.name, expected="columns to predict from", got=got, hint=hint))
     by_name = {out.name: out for out in left_out}
     in_order = tuple(by_name[name] for name in table.names if name in by_name)
-    return Schema(tuple(columns), _target(table, target, tallies[names.index(target)]), in_order), n_rows
+    target_column = _target(table, target, tallies[names.index(target)], task)
+    # texts that are only known by their hashes
+    if hashed := {name: one for name, one in frequent.items() if not one.is_complete}:
+        _count(table, hashed, n_rows)
+    levels = {name: tuple(sorted(one.levels())) for name, one in frequent.items()}
+    return Schema(tuple(Column(name, levels.get(name)) for name in columns), target_column, in_order), n_rows
 
 
 def _quoted(name: str) -> str:
@@ -86,21 +104,29 @@ def _counted(table: Table, names: Sequence[str], target: str) -> tuple[list[Tall
     # what began as numbers and has texts further down; a pass over some columns is cheap
     again = {name: Tally(one.texts_counted, None) for name, one in tallies.items() if one.is_incomplete}
     if again:
-        _count(table, again)
+        _count(table, again, n_rows)
     return list((tallies | again).values()), n_rows
 
 
-def _count(table: Table, tallies: dict[str, Tally]) -> int:
-    """Let each tally take the cells of its column; gives the number of rows."""
+def _count(table: Table, tallies: Mapping[str, Tally | Frequent], n_rows: int | None = None) -> int:
+    """Let each tally take the cells of its column, in one pass; gives the number of rows.
+
+    Raises DataError for no rows, and for other than `n_rows`.
+    """
     place = {name: index for index, name in enumerate(table.names)}
-    n_rows = 0
+    n = 0
     for block in table.blocks([place[name] for name in tallies]):
-        n_rows += len(block.places)
+        n += len(block.places)
         for tally, cells in zip(tallies.values(), block.columns, strict=True):
-            tally.add(cells, block.places, table.comma)
-    if not n_rows:
+            if isinstance(tally, Tally):
+                tally.add(cells, block.places, table.comma)
+            else:
+                tally.add(cells)
+    if n_rows is not None and n != n_rows:
+        raise refusals.changed(table.name, n_rows, n)
+    if not n:
         raise refusals.no_rows(table)
-    return n_rows
+    return n
 
 
 def _reason_to_leave_out(tally: Tally, table: Table, name: str, keep: bool) -> str | None:
@@ -111,7 +137,7 @@ def _reason_to_leave_out(tally: Tally, table: Table, name: str, keep: bool) -> s
             raise DataError(
                 text(f"--keep for {table.name}", expected="a column with values", got=repr(name), hint=hint)
             )
-        return "no value in it"
+        return _EMPTY
     if keep:
         _check_dates(table, name, tally)
         return None
@@ -119,6 +145,8 @@ def _reason_to_leave_out(tally: Tally, table: Table, name: str, keep: bool) -> s
         if tally.is_text and tally.n_different == 1:
             return f"the same in every row: {next(iter(tally.levels))}"
         if not tally.is_text and tally.low == tally.high:
+            if abs(tally.low) >= 2**53 and (tally.has_dropped or tally.n_different > 1):
+                return f"numbers that differ by less than float64 can hold: {tally.low:g}"
             return f"the same in every row: {tally.low:g}"
     _check_dates(table, name, tally)
     if tally.is_text and not _looks_like_numbers(tally):
@@ -130,49 +158,50 @@ def _reason_to_leave_out(tally: Tally, table: Table, name: str, keep: bool) -> s
 def _identifies(tally: Tally) -> str | None:
     n_different, n_values = tally.n_different, tally.n_values
     if n_values > _MANY_VALUES and n_different > _MOSTLY * n_values:
-        example = next(iter(tally.levels))  # shows, for example, that prices are texts because of their $
+        example = tally.example  # shows, for example, that prices are texts because of their $
         return f"an identifier: {n_different:,} different texts in {n_values:,} rows, such as {example[:_SHOWN]}"
     return None
 
 
 def _looks_like_numbers(tally: Tally) -> bool:
     """Say whether a column has numbers enough that a text in it is a mistake."""
-    numbers = tally.kinds["number"] + tally.kinds["infinite"] + tally.kinds["separated"]
-    return numbers == tally.n_values or (2 * numbers >= tally.n_values and tally.has_many_numbers)
+    if tally.has_codes:
+        return False
+    return tally.n_numbers == tally.n_values or (_has_mostly_numbers(tally) and tally.has_many_numbers)
 
 
-def _check_dates(table: Table, name: str, tally: Tally) -> None:
+def _has_mostly_numbers(tally: Tally) -> bool:
+    return 2 * tally.n_numbers >= tally.n_values
+
+
+def _check_dates(table: Table, name: str, tally: Tally, is_target: bool = False) -> None:
     if tally.kinds["date"] and 2 * tally.kinds["date"] >= tally.n_values:
         place, cell = tally.first["date"]
-        hint = f"Give the year, the month or a count of days instead, or leave it out: --drop {_quoted(name)}"
+        otherwise = "choose another target." if is_target else f"leave it out: --drop {_quoted(name)}"
+        hint = f"Give the year, the month or a count of days instead, or {otherwise}"
         raise DataError(
             text(at(table, place, name), expected="a number or a category", got=f"the date {cell}", hint=hint)
         )
 
 
-def _column(table: Table, name: str, tally: Tally) -> Column:
-    """Take a column as numbers or as a category of the most frequent levels."""
-    if _looks_like_numbers(tally):
-        _check_numbers(table, name, tally)
-        return Column(name)
-    return Column(name, tuple(sorted(tally.levels_by_frequency()[:LEVELS])))
-
-
-def _check_numbers(table: Table, name: str, tally: Tally) -> None:
+def _check_numbers(table: Table, name: str, tally: Tally, most: str = "this column", hint: str | None = None) -> None:
     """See that nothing else is among a column's numbers. Raises DataError, naming the first wrong cell."""
     wrong = min(refusals.NO_NUMBERS & tally.first.keys(), key=lambda kind: tally.first[kind][0], default=None)
     if wrong is not None:
         place, cell = tally.first[wrong]
-        raise refusals.no_number(table, place, name, cell, wrong, "a number, as most of this column")
+        raise refusals.no_number(table, place, name, cell, wrong, f"a number, as most of {most}", hint)
 
 
-def _target(table: Table, name: str, tally: Tally) -> Column:
+def _target(table: Table, name: str, tally: Tally, task: str | None) -> Column:
     """Take the target as numbers, or as classes with all their names."""
     if tally.kinds["missing"]:
         raise refusals.no_target(table, tally.first["missing"][0], name)
-    _check_dates(table, name, tally)
-    if _looks_like_numbers(tally):
-        _check_numbers(table, name, tally)
+    _check_dates(table, name, tally, is_target=True)
+    are_numbers = tally.n_numbers == tally.n_values and (task == "regression" or not tally.has_codes)
+    # one slip among numbers shall not make classes of them
+    if are_numbers or (task != "classification" and not tally.has_codes and _has_mostly_numbers(tally)):
+        hint = "Correct it." if task == "regression" else "Correct it, or use --task classification."
+        _check_numbers(table, name, tally, "the targets", hint)
         return Column(name)
     what = f"target {name!r} of {table.name}"
     if tally.others and 2 * tally.n_different > tally.n_values:

@@ -62,6 +62,11 @@ class LabelledData:
         place = f"row {row}" if self.places is None else self.places.of(row)
         return f"{place} of {self.name}"
 
+    def cell(self, row: int, column: str) -> str:
+        """Say where a cell of a table is: "line 7, column 'age' of a.csv"."""
+        place = f"row {row}" if self.places is None else self.places.of(row)
+        return f"{place}, column {column!r} of {self.name}"
+
     def fingerprint(self) -> str:
         """SHA-256 of the rows and labels, by which `evaluate` knows the data again that a model was trained on."""
         digest = hashlib.sha256(f"{self.X.shape} {self.X.dtype}".encode())
@@ -115,6 +120,8 @@ def choose_task(data: LabelledData, requested: str | None) -> tuple[Task, str]:
         if (n <= 20 or numbered) and 2 * n <= len(labels):
             return "classification", f"the targets are {n} different integers that repeat"
         return "regression", f"the targets are {n} different integers"
+    if data.schema is not None and labels.ndim == 1 and bool((np.rint(labels) == labels).all()):
+        return "regression", "the targets are whole numbers, some beyond 2^53"
     if data.schema is not None:
         return "regression", "the targets are numbers with decimals"
     return "regression", f"the targets are numbers of dtype {labels.dtype}"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.data import foreign
 from chainrule.data.labelled import LabelledData
 from chainrule.errors import DataError, text
 
@@ -33,6 +34,9 @@ def load(path: Path) -> LabelledData:
             is_zip = zipfile.is_zipfile(stream)
     except OSError as error:
         raise DataError(text(str(path), expected="an NPZ file", got=str(error), hint="Check its rights.")) from None
+    other = foreign.known(path)
+    if other is not None and not (is_zip and other is not foreign.SPREADSHEET):
+        raise DataError(text(str(path), expected="a table or an NPZ file", got=other[0], hint=other[1]))
     if not is_zip:
         raise DataError(text(str(path), expected="an NPZ file", got="a file of another kind, or cut short", hint=hint))
     try:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.data import refusals
 from chainrule.data.blocks import Block, rows_at_once
 from chainrule.data.cells import typed, unusable
 from chainrule.data.columns import check_names
@@ -30,6 +31,8 @@ class ParquetTable:
         names = [self._stored[index] for index in which]
         start = 0
         with self._opened() as file:
+            if file.schema_arrow.names != self._stored:
+                raise refusals.changed(self.name, "the same columns", "others")
             if not names:
                 yield Block([], np.arange(file.metadata.num_rows, dtype=np.int64))
                 return
@@ -43,6 +46,17 @@ class ParquetTable:
                 ]
                 yield Block(columns, np.arange(start, start + len(batch), dtype=np.int64))
                 start += len(batch)
+
+    def written(self, place: int, index: int) -> str:
+        """Read one cell once more, where it is a text."""
+        name = self._stored[index]
+        with self._opened() as file:
+            for batch in file.iter_batches(rows_at_once(1), columns=[name]):
+                if place < len(batch):
+                    cell = batch.column(name)[place].as_py()
+                    return cell if isinstance(cell, str) else ""
+                place -= len(batch)
+        return ""
 
     def _refuse_durations(self, schema: Any, names: list[str]) -> None:
         # by the type in the file: numpy has whole numbers or timedeltas of it, as its unit happens to be

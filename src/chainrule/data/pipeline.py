@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.data import metrics, stored, tables
 from chainrule.data.blocks import Table
 from chainrule.data.columns import Schema
-from chainrule.data.encoding import Encoding, encoded_blocks
+from chainrule.data.encoding import Cell, Encoding, encoded_blocks
 from chainrule.data.frames import FrameTable
 from chainrule.data.labelled import LabelledData, Task
 from chainrule.data.metrics import Figures
@@ -121,11 +121,11 @@ class Pipeline:
         return self.shares(self.raw_outputs(self._looked_at(X, name), name))
 
     # --- in steps, for those who read a table block by block ----------------------------------------------------------
-    def raw_outputs(self, raw: NDArray[Any], name: str = "X") -> NDArray[Any]:
-        """a^L, (m, n_L), of checked rows of an array or of a table's raw matrix."""
+    def raw_outputs(self, raw: NDArray[Any], name: str = "X", cell: Cell | None = None) -> NDArray[Any]:
+        """a^L, (m, n_L), of checked rows of an array or of a table's raw matrix, whose cells errors name by `cell`."""
         out = np.empty((len(raw), self.net.sizes[-1]), dtype=self.net.dtype)
         for rows in self._row_blocks(len(raw)):
-            out[rows] = self.net.predict(self._encoded(raw[rows], name, rows.start))
+            out[rows] = self.net.predict(self._encoded(raw[rows], name, rows.start, cell))
         return out
 
     def answers(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -190,8 +190,13 @@ class Pipeline:
     def _row_blocks(self, m: int) -> list[slice]:
         return encoded_blocks(m, max(self.net.sizes))
 
-    def _encoded(self, raw: NDArray[Any], name: str, first_row: int) -> NDArray[Any]:
-        return cast(self.inputs.apply(raw, self.net.dtype), self.net.plan.dtype, name, first_row)
+    def _encoded(self, raw: NDArray[Any], name: str, first_row: int, cell: Cell | None = None) -> NDArray[Any]:
+        if isinstance(self.inputs, Encoding):
+            there = cell and (lambda row, column: cell(first_row + row, column))
+            encoded = self.inputs.apply(raw, self.net.dtype, there)
+        else:
+            encoded = self.inputs.apply(raw, self.net.dtype)
+        return cast(encoded, self.net.plan.dtype, name, first_row)
 
     # --- with targets -------------------------------------------------------------------------------------------------
     def targets_of(self, data: LabelledData) -> NDArray[Any]:
@@ -205,7 +210,13 @@ class Pipeline:
             got = f"shape {labels.shape} of dtype {labels.dtype}"
             raise DataError(text(f"targets of {data.name}", expected=expected, got=got, hint="Use the same columns."))
         check_finite(numbers, "float64", f"targets of {data.name}")
-        return self.targets.apply(numbers, self.net.dtype)
+        scaled = self.targets.apply(numbers, self.net.dtype)
+        if self.schema is not None and not np.isfinite(scaled).all():
+            row = int(np.argwhere(~np.isfinite(scaled))[0][0])
+            what, got = data.cell(row, self.schema.target.name), f"{labels[row]:g}"
+            expected = f"a number that fits {scaled.dtype} when scaled"
+            raise DataError(text(what, expected=expected, got=got, hint="Correct it, or leave the row out."))
+        return scaled
 
     def _class_indices(self, labels: NDArray[Any], data: LabelledData) -> NDArray[np.intp]:
         if labels.ndim != 1:
@@ -239,7 +250,7 @@ class Pipeline:
 
     def inputs_of(self, data: LabelledData) -> NDArray[Any]:
         """Turn the rows of a data set that `check` has seen into the network's inputs, (m, n_0), in its dtype."""
-        return self._encoded(data.X, f"X of {data.name}", 0)
+        return self._encoded(data.X, f"X of {data.name}", 0, data.cell)
 
     def evaluate(self, data: LabelledData) -> Figures:
         """Measure predictions against labels: `metrics.classification` or `metrics.regression`; and C.
@@ -252,7 +263,7 @@ class Pipeline:
         outputs = np.empty((len(data.X), net.sizes[-1]), dtype=net.dtype)
         costs = np.empty(len(data.X), dtype=net.dtype)
         for rows in self._row_blocks(len(data.X)):
-            run = net.engine.forward(net.plan, net.parameters, self._encoded(data.X[rows], name, rows.start))
+            run = net.engine.forward(net.plan, net.parameters, self._encoded(data.X[rows], name, rows.start, data.cell))
             outputs[rows] = run.a[net.L]
             costs[rows] = net.engine.example_costs(net.plan, run, checked.rows(rows))
         cost = {"cost": float(net.engine.batch_cost(net.plan, costs, None))}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chainrule.data import delimited, embedded, idx, npz, tables
+from chainrule.data import delimited, embedded, foreign, idx, npz, tables
 from chainrule.data.columns import Schema, listed
 from chainrule.data.labelled import LabelledData
 from chainrule.errors import DataError, text
@@ -15,17 +15,20 @@ from chainrule.errors import DataError, text
 _KINDS = f"{', '.join(embedded.NAMES)}, a CSV, TSV, Parquet or NPZ file, or a folder of IDX files"
 
 
-def read(source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = ()) -> LabelledData:
+def read(
+    source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = (), task: str | None = None
+) -> LabelledData:
     """Read data to train on: an embedded data set by name, a table, a folder of IDX files, or an NPZ file.
 
-    `target`, `keep` and `drop` name columns of a table. Raises DataError for anything else, with the nearest names.
+    `target`, `keep` and `drop` name columns of a table; `task` is what --task asks for. Raises DataError for anything
+    else, with the nearest names.
 
     >>> read("iris").X.shape
     (150, 4)
     """
     _refuse_standard_input(source)
     if _is_table(source):
-        data = tables.read(source, target, keep, drop)
+        data = tables.read(source, target, keep, drop, task)
     else:
         data = _arrays(source)
         for option, given in (("--target", target), ("--keep", keep), ("--drop", drop)):
@@ -63,7 +66,7 @@ def read_as(source: str, schema: Schema | None) -> LabelledData:
     if not _is_table(source):
         columns = listed([column.name for column in schema.columns])
         hint = "Write the rows to a CSV file."
-        got = "arrays" if _exists(source) else "no such file"
+        got = "arrays" if source in embedded.NAMES else _found(source)
         raise DataError(text(source, expected=f"a table with the columns {columns}", got=got, hint=hint))
     return tables.read_as(source, schema)
 
@@ -76,11 +79,25 @@ def _refuse_standard_input(source: str) -> None:
 
 def _is_table(source: str) -> bool:
     """Say whether DATA is to be read as a table; a folder may have any name."""
-    return tables.is_table(source) and Path(source).is_file()
+    try:
+        return tables.is_table(source) and Path(source).is_file()
+    except OSError as error:  # a name that is too long
+        raise _no_path(error) from None
 
 
-def _exists(source: str) -> bool:
-    return source in embedded.NAMES or Path(source).exists()
+def _no_path(error: OSError) -> DataError:
+    got = error.strerror or str(error)
+    return DataError(text("DATA", expected="a name or a path", got=got, hint="Check the path."))
+
+
+def _found(source: str) -> str:
+    """Say what is at a path that is no table."""
+    path = Path(source)
+    if path.is_dir():
+        return "a folder"
+    if path.is_file():
+        return foreign.what_is(path) or "arrays"
+    return "a device or pipe, which can't be read twice" if path.exists() else "no such file"
 
 
 def _arrays(source: str) -> LabelledData:
@@ -88,14 +105,18 @@ def _arrays(source: str) -> LabelledData:
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
     except OSError as error:
-        got = str(error)[:200]
-        raise DataError(text("DATA", expected="a name or a path", got=got, hint="Check the path.")) from None
+        raise _no_path(error) from None
     if source in embedded.NAMES:
         data = embedded.load(source)
     elif is_folder:
         data = idx.load(path)
     elif is_file:
         data = npz.load(path)
+    elif path.exists():
+        hint = "Save it to a file first."
+        raise DataError(text(source, expected="a file or a folder", got=_found(source), hint=hint))
+    elif tables.is_table(source) or path.suffix or len(path.parts) > 1:
+        raise DataError(text(source, expected="a file or a folder", got="no such file", hint="Check the path."))
     else:
         near = difflib.get_close_matches(source, embedded.NAMES, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."

@@ -18,22 +18,42 @@ NO_NUMBERS = frozenset(_HINTS)
 """The kinds of cells that a column of numbers can't have."""
 
 
-def no_number(table: Table, place: int, column: str, cell: str, kind: Kind, expected: str = "a number") -> DataError:
-    """Make the error for a cell among numbers that can't be used as one; `kind` is one of NO_NUMBERS."""
+def no_number(
+    table: Table, place: int, column: str, cell: str, kind: Kind, expected: str = "a number", hint: str | None = None
+) -> DataError:
+    """Make the error for a cell among numbers that can't be used as one; `kind` is one of NO_NUMBERS.
+
+    `hint` is said of texts and dates in place of the usual one.
+    """
+    if hint is None or kind in ("separated", "infinite"):
+        hint = _HINTS[kind]
     expected = {"separated": "a number such as 1234.5", "infinite": "a finite number"}.get(kind, expected)
-    return DataError(text(at(table, place, column), expected=expected, got=repr(cell), hint=_HINTS[kind]))
+    return DataError(text(at(table, place, column), expected=expected, got=repr(cell), hint=hint))
 
 
 def no_target(table: Table, place: int, column: str) -> DataError:
     """Make the error for a row whose target is missing."""
-    hint = "Fill the cell, or leave the row out."
-    return DataError(text(at(table, place, column), expected="a target", got="a missing value", hint=hint))
+    cell, what = table.written(place, list(table.names).index(column)).strip(), at(table, place, column)
+    if cell:
+        got, hint = f"{cell!r}, which counts as missing", "Rename it, or leave the row out."
+    else:
+        got, hint = "a missing value", "Fill the cell, or leave the row out."
+    return DataError(text(what, expected="a target", got=got, hint=hint))
 
 
 def no_rows(table: Table) -> DataError:
     """Make the error for a table that ends below its names."""
     hint = "Check how it was made."
     return DataError(text(table.name, expected="rows below the names", got="none", hint=hint))
+
+
+def changed(name: str, expected: str | int, got: str | int) -> DataError:
+    """Make the error for a file that is not the same in each pass over it; numbers are counts of rows."""
+    expected, got = (
+        f"{side:,} row{'' if side == 1 else 's'}" if isinstance(side, int) else side for side in (expected, got)
+    )
+    hint = "Read it when nothing writes to it, or read a copy."
+    return DataError(text(f"{name} changed while it was read", expected=expected, got=got, hint=hint))
 
 
 def no_classes(target: str, n_different: int, n_rows: int) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,13 @@ class Scaling:
     scale: NDArray[np.float64]
 
     @classmethod
-    def fit(cls, X: NDArray[Any], names: tuple[str, ...] = ()) -> Scaling:
+    def fit(
+        cls, X: NDArray[Any], names: tuple[str, ...] = (), cell: Callable[[int, int], str] | None = None
+    ) -> Scaling:
         """Take mean and standard deviation of each column, in blocks of rows; missing numbers (NaN) don't count.
 
-        Raises DataError for numbers whose squares overflow; `names` are what it calls the columns: "column 'age'".
+        Raises DataError for numbers whose squares overflow; `names` are what it calls the columns: "column 'age'", and
+        `cell`, if given, what it calls a number by row and column.
         """
         from sklearn.preprocessing import StandardScaler
 
@@ -35,9 +39,12 @@ class Scaling:
         mean, scale = np.where(empty, 0, scaler.mean_), np.where(empty, 1, scaler.scale_)
         bad = np.flatnonzero(~(empty | (np.isfinite(scaler.mean_) & np.isfinite(scaler.var_))))
         if len(bad):
-            hint = "Divide it by its largest number first."
-            got = f"numbers up to {np.nanmax(np.abs(X[:, bad[0]])):g}"
-            what = names[bad[0]] if names else f"column {bad[0]}"
+            hint, j = "Divide it by its largest number first.", int(bad[0])
+            row = int(np.nanargmax(np.abs(X[:, j])))
+            got = f"numbers up to {abs(X[row, j]):g}"
+            what = names[j] if names else f"column {j}"
+            if cell is not None:
+                what, got, hint = cell(row, j), f"{X[row, j]:g}", "Correct it, or divide its column by a large number."
             raise DataError(text(what, expected="numbers whose squares are finite", got=got, hint=hint))
         return cls(mean, scale)
 

@@ -50,7 +50,10 @@ def parts(
         scaling = Scaling(arrays["inputs.mean"], arrays["inputs.scale"])
         targets = Scaling(arrays["targets.mean"], arrays["targets.scale"])
         classes = np.array(given["classes"])
-        names = tuple(map(str, given["class_names"])), tuple(map(str, given["feature_names"]))
+        names = _texts(given["class_names"]), _texts(given["feature_names"])
+        for label in given["classes"]:
+            if isinstance(label, str):
+                _text(label)
         training = _training(header.get("training", {}))
         schema, encoding = (None, None) if given.get("table") is None else _table(given["table"], scaling)
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError, InputError) as error:
@@ -59,6 +62,14 @@ def parts(
     n_raw = n_in if schema is None else len(schema.columns)
     baseline = arrays.get("baseline")
     _check_fit(what, task, scaling, targets, classes, baseline, n_raw, n_out)
+    if len(names[0]) not in (0, len(classes)):
+        raise _misfit(f"{what}: class_names", f"{len(classes)} of them, or none", f"{len(names[0])}")
+    if schema is not None and header.get("version") == 1:
+        raise _misfit(what, "no table in a file of version 1", "one")
+    levels = None if schema is None or task == "regression" else schema.target.levels
+    if levels is not None and levels != tuple(classes.tolist()):
+        got = ", ".join(map(str, classes[:3].tolist()))
+        raise _misfit(f"{what}: classes", "the levels of the table's target", got)
     if encoding is not None and encoding.width != n_in:
         raise _misfit(f"{what}: columns", f"columns that make {n_in} inputs", f"{encoding.width}")
     return {
@@ -91,8 +102,8 @@ def _check_fit(
         for part, array in ((f"{name}.mean", given.mean), (f"{name}.scale", given.scale)):
             if array.shape != (n,):
                 raise _misfit(f"{what}: {part}", f"shape ({n},)", f"shape {array.shape}")
-        if not np.all(given.scale != 0):
-            raise _misfit(f"{what}: {name}.scale", "numbers other than 0", "0")
+        if not np.all(given.scale > 0):
+            raise _misfit(f"{what}: {name}.scale", "numbers above 0", f"{given.scale.min():g}")
     n_classes = n_out if task == "classification" else 0
     if classes.shape != (n_classes,):
         got = f"shape {classes.shape}"
@@ -154,7 +165,14 @@ def _column(given: Any) -> Column:
 def _text(given: Any) -> str:
     if not isinstance(given, str):
         raise TypeError(f"{given!r:.40} is no text")
+    given.encode()  # UnicodeEncodeError, a ValueError, for half of a character
     return given
+
+
+def _texts(given: Any) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise TypeError(f"{given!r:.40} is no list of texts")
+    return tuple(map(_text, given))
 
 
 def _seen(given: Any, column: Column) -> NDArray[np.intp]:
@@ -187,6 +205,10 @@ def _training(given: Any) -> dict[str, Any]:
             raise ValueError("training: history of unequal lengths")
         if restored is not None and not (type(restored) is int and 1 <= restored <= len(lists[1])):
             raise ValueError("training: restored_epoch")
+        if not given["rows"] >= 1:
+            raise ValueError("training: rows")
+        if not 0 < given["test_fraction"] < 1:
+            raise ValueError("training: test_fraction")
         if not 0 <= given["seed"] < 2**32:
             raise ValueError("training: seed")
     return dict(given)

@@ -29,19 +29,27 @@ def is_table(source: str) -> bool:
 
 def open_table(source: str) -> Table:
     """Open a CSV, TSV or Parquet file, or standard input for "-". Raises DataError."""
-    if source != delimited.STANDARD_INPUT and not Path(source).is_file():
-        got = "a folder" if Path(source).is_dir() else "no such file"
+    path = Path(source)
+    try:
+        is_file = path.is_file()
+    except OSError as error:  # a name that is too long
+        got = error.strerror or str(error)
+        raise DataError(text("DATA", expected="a name or a path", got=got, hint="Check the path.")) from None
+    if source != delimited.STANDARD_INPUT and not is_file:
+        got = "a folder" if path.is_dir() else "a device or pipe" if path.exists() else "no such file"
         raise DataError(text(source, expected="a table", got=got, hint="Check the path."))
     return ParquetTable(source) if source.lower().endswith(".parquet") else DelimitedTable(source)
 
 
-def read(source: str, target: str | None, keep: Sequence[str] = (), drop: Sequence[str] = ()) -> LabelledData:
+def read(
+    source: str, target: str | None, keep: Sequence[str] = (), drop: Sequence[str] = (), task: str | None = None
+) -> LabelledData:
     """Read a table to train on: what its columns are in a first pass, what they hold in a second.
 
     Raises DataError, naming line and column, for whatever in it can't be used.
     """
     table = open_table(source)
-    schema, n_rows = infer(table, target, keep, drop)
+    schema, n_rows = infer(table, target, keep, drop, task)
     return _filled(table, schema, n_rows)
 
 
@@ -59,11 +67,15 @@ def _filled(table: Table, schema: Schema, n_rows: int) -> LabelledData:
     start = 0
     for some in blocks(table, schema):
         rows = slice(start, start + len(some.X))
+        if rows.stop > n_rows:
+            raise refusals.changed(table.name, n_rows, f"{rows.stop:,} or more")
         X[rows], places[rows] = some.X, some.places
         if some.targets is not None:
             labels = np.empty(n_rows) if labels is None else labels
             labels[rows] = some.targets
         start = rows.stop
+    if start != n_rows:
+        raise refusals.changed(table.name, n_rows, start)
     return LabelledData(
         name=table.name,
         X=X,
