@@ -34,7 +34,7 @@ def _refused(message, call):
         ({"activation": 3}, "The 'activation' parameter of MLPClassifier must be an instance of 'str', an instance of 'chainrule."),
         ({"activation": "reul"}, "activation: unknown activation: expected one of "),
         ({"activation": ["relu"], "hidden_layer_sizes": (4, 3)},
-         "activation: expected 2 names, one for each hidden layer, or 3 with the output's, got 1: ['relu']. "
+         "activation: expected 2, one for each hidden layer, or 3 with the output's, got 1: ['relu']. "
          "hidden_layer_sizes says how many hidden layers there are."),
         ({"activation": ["relu", "tanh"]},
          "loss: output activation: expected values in [0, 1], got tanh. Give logistic or softmax as the last of the "

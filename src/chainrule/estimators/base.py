@@ -256,7 +256,7 @@ class BaseMLP(BaseEstimator, ABC):
         names, n_hidden = self.activation, len(sizes) - 2
         if isinstance(names, list | tuple):
             if len(names) not in (n_hidden, n_hidden + 1):
-                expected = f"{n_hidden} names, one for each hidden layer, or {n_hidden + 1} with the output's"
+                expected = f"{n_hidden}, one for each hidden layer, or {n_hidden + 1} with the output's"
                 hint = "hidden_layer_sizes says how many hidden layers there are."
                 raise InputError(text("activation", expected=expected, got=f"{len(names)}: {names!r}", hint=hint))
             hidden, given = list(names[:n_hidden]), names[n_hidden:]
