@@ -250,7 +250,10 @@ class BaseMLP(BaseEstimator, ABC):
                 text("layer sizes under warm_start or partial_fit", expected=str(net.sizes), got=str(sizes), hint=hint)
             )
         plan = self._make_plan(sizes, str(net.dtype), self.out_activation_)
-        self._link(Network.from_plan(plan, net.parameters, self.backend))
+        # names stand for one object each; partial_fit, called batch by batch, shall not set all up again
+        is_same = plan.activations == net.plan.activations and plan.cost is net.plan.cost
+        if not is_same or self.backend not in (None, net.backend):
+            self._link(Network.from_plan(plan, net.parameters, self.backend))
 
     def _make_plan(self, sizes: Sequence[int], dtype: str, output: str) -> Plan:
         names, n_hidden = self.activation, len(sizes) - 2

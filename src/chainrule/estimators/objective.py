@@ -22,7 +22,7 @@ class Objective:
     """What one step lowers, for `net` with the α of scikit-learn, and how the loss is shown.
 
     `share` multiplies C: scikit-learn shows half the *mean* squared error over outputs, and descends the sum.
-    `deviance` adds Σ_j (y_j ln y_j − y_j), so that poisson is half the Poisson deviance, 0 at its best.
+    `deviance` takes off what the cost is at a = y, so that poisson is half the Poisson deviance, 0 at its best.
     """
 
     net: Network
@@ -35,9 +35,12 @@ class Objective:
         plan = self.net.plan
         X, Y, weights = batch
         cost, gradient = self.net.engine.value_and_gradient(plan, parameters, X, Y, weights)
-        strength = self.penalty(mass(batch))
-        loss = self.shown(float(cost), Y, weights) + float(l2(parameters, plan.is_weight, strength))
-        return loss, gradient.flat + l2_gradient(parameters, plan.is_weight, strength)
+        loss, flat = self.shown(float(cost), Y, weights), gradient.flat
+        if self.alpha:
+            strength = self.penalty(mass(batch))
+            loss += float(l2(parameters, plan.is_weight, strength))
+            flat = flat + l2_gradient(parameters, plan.is_weight, strength)
+        return loss, flat
 
     def penalty(self, total: float) -> float:
         """Give the λ of (E29) for examples of this total weight."""
@@ -45,10 +48,10 @@ class Objective:
 
     def shown(self, cost: float, Y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Give C of some examples as scikit-learn shows it, without the penalty; Y is (m, n_L)."""
-        from scipy.special import xlogy
-
-        constant = float(np.average((xlogy(Y, Y) - Y).sum(axis=1), weights=weights)) if self.deviance else 0.0
-        return self.share * cost + constant
+        if not self.deviance:
+            return self.share * cost
+        least = np.average(self.net.cost_function.value(Y, Y), weights=weights)
+        return self.share * cost - float(least)
 
     def shown_of(self, cost: float, data: DataSet) -> float:
         """`shown` for a whole set; its targets are looked at only where they count."""
