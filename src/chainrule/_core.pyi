@@ -1,0 +1,109 @@
+"""The compiled core, cpp/: what `chainrule.engine.native` calls. Arrays are taken and filled in place by their buffer.
+
+"T" is float32, or float64 for a plan with double=True. An array for results is C-contiguous and writable. Wrong types,
+shapes or layouts raise ValueError or BufferError, a plan or batch that does not fit in memory MemoryError with the
+number of bytes; nothing is ever read or written outside a buffer.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Array = Any
+Rows = Any
+"""(m, n_0): an array of any real dtype and any strides, or a tuple (data, indices, indptr) of CSR."""
+
+def instruction_sets() -> list[str]:
+    """Of this build's, those that the machine runs, the best first: of "avx512", "avx2", "neon", "baseline"."""
+
+def instruction_set() -> str:
+    """The one in use: the best, or the one that CHAINRULE_INSTRUCTION_SET names (ValueError when it can't)."""
+
+class Plan:
+    """Sizes n_0..n_L, (activation, its parameter, bias) of each layer, (cost, its parameter)."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        layers: Sequence[tuple[str, float, bool]],
+        cost: tuple[str, float],
+        mean: bool,
+        double: bool,
+    ) -> None: ...
+    @property
+    def n_parameters(self) -> int:
+        """|θ|."""
+    def predictor(self, theta: Array) -> Predictor:
+        """Outputs for a θ that is kept and looked at anew in every call."""
+    def predict(self, theta: Array, X: Rows, out: Array, threads: int) -> int:
+        """Fill out, (m, n_L), with a^L. Gives the flat index of the first X that is not finite in T, else -1."""
+    def forward(self, theta: Array, X: Rows, a: Sequence[Array], z: Sequence[Array], threads: int) -> None:
+        """(E1), (E2): fill a[0..L-1] with a^1..a^L and z[0..L-1] with z^1..z^L, each (m, n_l)."""
+    def backward(
+        self,
+        theta: Array,
+        a: Sequence[Array],
+        z: Sequence[Array],
+        Y: Array,
+        weights: Array | None,
+        delta: Sequence[Array],
+        x: Array,
+        gradient: Array,
+        threads: int,
+    ) -> float:
+        """(E5) to (E10) from a^0..a^L and z^1..z^L; fill delta^1..delta^L, x and the gradient. Gives C (E4)."""
+    def input_gradient(
+        self, theta: Array, a: Sequence[Array], z: Sequence[Array], output: int, out: Array, threads: int
+    ) -> None:
+        """(E11)."""
+    def example_costs(self, a: Array, z: Array, Y: Array, out: Array) -> None:
+        """C_i (E3), (m,), from a^L, z^L and Y, all (m, n_L)."""
+    def value_and_gradient(
+        self, theta: Array, X: Rows, Y: Array, weights: Array | None, gradient: Array, threads: int
+    ) -> float:
+        """C (E4) and ∇C (E10)."""
+
+class Predictor:
+    def __call__(self, X: Any) -> Any:
+        """a^L for a plain numpy array (m, n_0) of finite real numbers; None for anything else, which is looked at elsewhere."""
+
+class Trainer:
+    """Whole epochs of mini-batch steps (E15, E16), without the interpreter lock.
+
+    rule and settings: "sgd" (), "momentum" (mu,), "nesterov" (mu,), "rmsprop" (rho, epsilon),
+    "adam" (beta1, beta2, epsilon, epsilon_hat), "adamw" (beta1, beta2, epsilon, weight_decay). Its state is as many
+    vectors like θ as the rule keeps, in the order of maths/updates.py, and the number of steps taken.
+    """
+
+    def __init__(self, plan: Plan, rule: str, settings: Sequence[float], batch: int, threads: int) -> None:
+        """Allocate everything for batches of at most `batch` examples."""
+    def load(self, theta: Array, state: Sequence[Array], step: int) -> None:
+        """Copy θ and the rule's state in; no vectors stand for zeros."""
+    def store(self, theta: Array) -> None:
+        """Copy θ out."""
+    def store_state(self, state: Sequence[Array]) -> int:
+        """Copy the rule's vectors out; gives the number of steps taken."""
+    def run(
+        self,
+        X: Rows,
+        Y: Array,
+        weights: Array | None,
+        rows: Array,
+        bounds: Array,
+        rates: Array,
+        penalties: Array,
+        factors: Array,
+        costs: Array,
+        norms: Array,
+        squares: Array,
+        check: Callable[[], bool],
+    ) -> tuple[int, str]:
+        """Take a step for each batch: step j takes the examples rows[bounds[j]:bounds[j + 1]].
+
+        Y is int64 (m,), class indices, or (m, n_L) of any real dtype; weights (m,) of T; rows and bounds are int64.
+        rates, penalties (λ of E29) and factors (what C's gradient is multiplied by) are float64, one a step. Filled
+        are, float64, one a step: costs (C of the batch before its step, E4), norms (of the whole gradient, with
+        factor and penalty), squares (Σ W² before the step).
+        `check` is called about ten times a second; a true value, or an exception, ends the run after a whole step.
+        Gives how many steps were taken and why it ended: "" all of them, "stopped", or "cost" or "gradient" when that
+        is not finite (or its square is not) in the step after; θ is then that of before this step.
+        """
