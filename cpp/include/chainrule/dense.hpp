@@ -1,0 +1,223 @@
+// The three products of a layer, in register tiles of R rows by NV vectors: Z = A𝒲, Δ𝒲ᵀ, and AᵀΔ.
+//
+// Every element of a product is one chain of fused multiply-adds in the order of k, from its first value (a bias, or 0) on:
+// cutting k into blocks, rows into tiles or work among threads changes no bit of it.
+// Operands lie in panels (Grid), so that a tile reads R rows of A from one stretch of memory, and B straight on.
+#pragma once
+
+#include "chainrule/kernels.hpp"
+#include "chainrule/simd.hpp"
+
+namespace chainrule::CHAINRULE_ISA {
+
+// Vector registers decide how many rows a tile has: NV·R accumulators, NV of B, one of A.
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int tile_rows[4] = {0, 16, 12, 8};
+#else
+inline constexpr int tile_rows[4] = {0, 12, 6, 4};
+#endif
+inline constexpr int most_tile_rows = tile_rows[1];
+
+template <class T>
+inline constexpr Index panel_width = 3 * Simd<T>::lanes;
+
+// How much of B stays in the first-level cache, and how many rows of A in the second.
+inline constexpr Index block_bytes = 28 * 1024;
+inline constexpr Index block_rows = 192;
+template <class T>
+inline constexpr Index block_panels = [] {
+    const Index n = block_bytes / (panel_width<T> * panel_width<T> * static_cast<Index>(sizeof(T)));
+    return n < 2 ? Index{2} : n;
+}();
+template <class T>
+inline constexpr Index gradient_block = block_bytes / (panel_width<T> * static_cast<Index>(sizeof(T)));
+
+// A's rows for a tile of Z = A𝒲: `full` whole panels, then `tail` columns of the last one.
+template <class T>
+struct TileRows {
+    const T* a;
+    Index panel_stride;  // from a panel of A to the next
+    Index full;
+    const T* last;
+    Index tail, tail_stride;
+};
+
+// acc[r][v] over the rows of `init` (`init_stride` 0: the same for each, a bias); c, b: rows of NV vectors.
+template <class T, int R, int NV>
+void forward_tile(const TileRows<T>& rows, const T* b, T* c, const T* init, Index init_stride) {
+    constexpr int V = Simd<T>::lanes;
+    constexpr Index W = NV * V, P = panel_width<T>;
+    vec<T> acc[R][NV];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) acc[r][v] = load(init + r * init_stride + v * V);
+    const T* a = rows.a;
+    for (Index q = 0; q < rows.full; ++q, a += rows.panel_stride) {
+#pragma GCC unroll 4
+        for (Index k = 0; k < P; ++k, b += W) {
+            vec<T> bk[NV];
+#pragma GCC unroll 3
+            for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
+#pragma GCC unroll 16
+            for (int r = 0; r < R; ++r) {
+                const vec<T> ar = all<T>(a[r * P + k]);
+#pragma GCC unroll 3
+                for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
+            }
+        }
+    }
+    const T* last = rows.last;
+    for (Index k = 0; k < rows.tail; ++k, ++last, b += W) {
+        vec<T> bk[NV];
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            const vec<T> ar = all<T>(last[r * rows.tail_stride]);
+#pragma GCC unroll 3
+            for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) store<T>(c + r * W + v * V, acc[r][v]);
+}
+
+// C (R × NV vectors) = or += AᵀB over n rows; A's R columns lie side by side, its rows `stride` apart.
+template <class T, int R, int NV>
+void gradient_tile(Index n, const T* a, Index stride, const T* b, T* c, bool accumulate) {
+    constexpr int V = Simd<T>::lanes;
+    constexpr Index W = NV * V;
+    vec<T> acc[R][NV];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) acc[r][v] = accumulate ? load(c + r * W + v * V) : vec<T>{};
+    for (Index k = 0; k < n; ++k, a += stride, b += W) {
+        vec<T> bk[NV];
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            const vec<T> ar = all<T>(a[r]);
+#pragma GCC unroll 3
+            for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 3
+        for (int v = 0; v < NV; ++v) store<T>(c + r * W + v * V, acc[r][v]);
+}
+
+template <class T>
+using ForwardTile = void (*)(const TileRows<T>&, const T*, T*, const T*, Index);
+template <class T>
+using GradientTile = void (*)(Index, const T*, Index, const T*, T*, bool);
+
+// tiles[r − 1] has r rows.
+template <class T, int NV, int... R>
+struct Tiles {
+    static constexpr ForwardTile<T> forward[] = {forward_tile<T, R, NV>...};
+    static constexpr GradientTile<T> gradient[] = {gradient_tile<T, R, NV>...};
+};
+#if defined(__AVX512F__) || defined(__aarch64__)
+template <class T>
+using Tiles1 = Tiles<T, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>;
+template <class T>
+using Tiles2 = Tiles<T, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
+template <class T>
+using Tiles3 = Tiles<T, 3, 1, 2, 3, 4, 5, 6, 7, 8>;
+#else
+template <class T>
+using Tiles1 = Tiles<T, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
+template <class T>
+using Tiles2 = Tiles<T, 2, 1, 2, 3, 4, 5, 6>;
+template <class T>
+using Tiles3 = Tiles<T, 3, 1, 2, 3, 4>;
+#endif
+
+template <class T>
+CHAINRULE_INLINE const ForwardTile<T>* forward_tiles(int vectors) {
+    return vectors == 3 ? Tiles3<T>::forward : vectors == 2 ? Tiles2<T>::forward : Tiles1<T>::forward;
+}
+template <class T>
+CHAINRULE_INLINE const GradientTile<T>* gradient_tiles(int vectors) {
+    return vectors == 3 ? Tiles3<T>::gradient : vectors == 2 ? Tiles2<T>::gradient : Tiles1<T>::gradient;
+}
+
+// Call f(first, rows) for tiles of at most `most` rows that differ by at most one: 10 rows of 8 are 5 and 5, not 8 and 2.
+template <class F>
+CHAINRULE_INLINE void in_tiles(Index from, Index to, Index most, F f) {
+    const Index tiles = (to - from + most - 1) / most;
+    for (Index t = 0; t < tiles; ++t) {
+        const Index begin = from + (to - from) * t / tiles, end = from + (to - from) * (t + 1) / tiles;
+        f(begin, end - begin);
+    }
+}
+
+// C = A B (+ bias) for rows n0..n1 of A (N × K), in panels of C; finish(p, first, end) is called when these rows of panel p
+// are complete, and still in the cache.
+template <class T, class Finish>
+void product(Panels<T> a, Index n0, Index n1, const T* b, const T* bias, Panels<T> c, Finish finish) {
+    constexpr int V = Simd<T>::lanes;
+    constexpr Index P = panel_width<T>;
+    alignas(64) static constexpr T zeros[P] = {};
+    const Grid grid{V};
+    const Index depth = a.columns, panels = grid.count(depth), full = depth / P, tail = depth - full * P;
+    const Index tail_stride = tail > 0 ? grid.width(depth, full) : 0;
+    for (Index m0 = n0; m0 < n1; m0 += block_rows) {
+        const Index m1 = n1 - m0 < block_rows + block_rows / 4 ? n1 : m0 + block_rows;  // no thin last block
+        for (Index q0 = 0; q0 < panels; q0 += block_panels<T>) {
+            const Index q1 = q0 + block_panels<T> < panels ? q0 + block_panels<T> : panels;
+            TileRows<T> rows{nullptr, P * a.capacity, (q1 < full ? q1 : full) - q0, nullptr, q1 > full ? tail : 0,
+                             tail_stride};
+            for (Index p = 0; p < grid.count(c.columns); ++p) {
+                const Index width = grid.width(c.columns, p);
+                const int vectors = static_cast<int>(width / V);
+                const ForwardTile<T>* tile = forward_tiles<T>(vectors);
+                const T* b_block = b + p * P * depth + q0 * P * width;
+                T* c_panel = c.data + p * P * c.capacity;
+                const T* first = bias != nullptr ? bias + p * P : zeros;
+                in_tiles(m0, m1, tile_rows[vectors], [&](Index n, Index count) {
+                    rows.a = a.data + q0 * P * a.capacity + n * P;
+                    rows.last = a.data + full * P * a.capacity + n * tail_stride;
+                    T* at = c_panel + n * width;
+                    tile[count - 1](rows, b_block, at, q0 == 0 ? first : at, q0 == 0 ? 0 : width);
+                });
+                if (q1 == panels) finish(p, m0, m1);
+            }
+            
+        }
+        if (m1 == n1) break;
+    }
+}
+
+// (E7) for a block of 𝒲's rows and one panel of δ.
+template <class T>
+void gradient_block_of(const GradientBlock<T>& g) {
+    constexpr int V = Simd<T>::lanes;
+    constexpr Index P = panel_width<T>;
+    const Grid grid{V};
+    const Index width = grid.width(g.delta.columns, g.p);
+    const int vectors = static_cast<int>(width / V);
+    const GradientTile<T>* tile = gradient_tiles<T>(vectors);
+    const T* delta = g.delta.data + g.p * P * g.delta.capacity;
+    for (Index k0 = 0; k0 < g.n; k0 += gradient_block<T>) {
+        const Index k = g.n - k0 < gradient_block<T> ? g.n - k0 : gradient_block<T>;
+        for (Index i = g.i0; i < g.i1;) {
+            const Index q = i / P, stride = grid.width(g.below.columns, q);
+            const Index end = (q + 1) * P < g.i1 ? (q + 1) * P : g.i1;
+            const T* below = g.below.data + q * P * g.below.capacity + k0 * stride;
+            in_tiles(i, end, tile_rows[vectors], [&](Index row, Index count) {
+                tile[count - 1](k, below + (row - q * P), stride, delta + k0 * width, g.out + (row - g.i0) * width,
+                                k0 > 0);
+            });
+            i = end;
+        }
+    }
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

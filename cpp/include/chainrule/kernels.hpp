@@ -1,0 +1,117 @@
+// The kernels, as a table of functions for each instruction set: what the passes and the epoch are made of.
+//
+// Axes: N examples, I inputs and O outputs of a layer. Every matrix of a kernel is in panels of columns (Grid in
+// plan.hpp); `capacity` is how many rows each of its panels has room for. Padding columns of weights, biases and δ are 0.
+#pragma once
+
+#include "chainrule/plan.hpp"
+#include "chainrule/view.hpp"
+
+namespace chainrule {
+
+enum class Rule { sgd, momentum, nesterov, rmsprop, adam, adamw };
+
+// Settings of one update, in T as NumPy would make them of Python's numbers.
+template <class T>
+struct Step {
+    T rate, penalty;                      // η; λ of (E29)
+    T mu;                                 // momentum, nesterov
+    T beta1, rest1, beta2, rest2;         // β, 1 − β; ρ of rmsprop is beta2
+    T epsilon, epsilon_now, rate_now, decay;  // with Adam's corrections; ηλ of adamw
+};
+
+struct Sums {
+    double gradient = 0, weights = 0;  // Σ of squares
+};
+
+template <class T>
+struct Panels {
+    T* data = nullptr;
+    Index capacity = 0, columns = 0;
+};
+
+// A = g(A_below 𝒲 + b) for rows n0..n1 (E1, E2). Owns z, a, d in these rows; z may be a. d = g'(z), or none.
+template <class T>
+struct ForwardLayer {
+    Panels<T> below;
+    Index n0, n1;
+    const T *weights, *bias;  // bias may be none
+    Panels<T> z, a, d;
+    Activation activation;
+    double parameter;
+};
+
+// Δ_below = (Δ 𝒲ᵀ) ⊙ g' for rows n0..n1 (E6, E9). g' is d, else comes from a (relu, leaky_relu, softmax). Without
+// an activation (`plain`) it is ∂C/∂a itself: (E9).
+template <class T>
+struct BackwardLayer {
+    Panels<T> delta;
+    Index n0, n1;
+    const T* transposed;
+    Panels<T> below, a, d;
+    Activation activation;
+    double parameter;
+    bool plain;
+};
+
+// C_i and δ^L of rows n0..n1 (E3, E5, E5′). δ is multiplied by `coefficients`, when there are any; without `delta.data`
+// only costs are computed, without `costs` only δ.
+template <class T>
+struct OutputLayer {
+    Panels<T> z, a, y, delta;
+    Index n0, n1;
+    const T* coefficients;
+    T* costs;
+    Activation activation;
+    double parameter;
+    Cost cost;
+    double cost_parameter;
+    Matched matched;
+};
+
+// G = Aᵀ Δ for rows i0..i1 of 𝒲 (columns of A) and panel p of δ, over rows 0..n (E7). `out` is (i1 − i0) × width of p.
+template <class T>
+struct GradientBlock {
+    Panels<T> below, delta;
+    Index n, i0, i1, p;
+    T* out;
+};
+
+template <class T>
+struct Kernels {
+    const char* name;
+    Grid grid;
+    Index rows_per_tile;      // of the main tile: row ranges that are multiples of it waste nothing
+    void (*forward)(const ForwardLayer<T>&);
+    void (*backward)(const BackwardLayer<T>&);
+    void (*output)(const OutputLayer<T>&);
+    void (*gradient)(const GradientBlock<T>&);
+    // (E8): out = Σ_n Δ over rows 0..n of panel p.
+    void (*bias_gradient)(Panels<T> delta, Index n, Index p, T* out);
+    // θ ← rule(θ, G): count elements, see updates.hpp.
+    void (*update)(Rule, const Step<T>&, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
+                   Sums&);
+    // Rows i0..i1 of panel p of 𝒲 (in × out) into 𝒲ᵀ (out × in). i0 is a multiple of the panel.
+    void (*transpose)(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed);
+    // a = g(z) and d = g'(z) for rows n0..n1; d may be none. z may be a.
+    void (*activate)(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation, double parameter);
+    // Rows of X into panels, converted to T: destination rows n0..n1 take source rows which[n0..n1], or n0.. + first.
+    void (*gather)(const Rows& X, const Index* which, Index first, Index n0, Index n1, Panels<T> out);
+    // Whether all of rows n0..n1 are finite.
+    bool (*finite)(Panels<T> x, Index n0, Index n1);
+    // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`.
+    void (*row)(const T* x, const T* weights, const T* bias, Index in, Index out, T* z);
+};
+
+// The table in use: the best that the machine runs, or the one that CHAINRULE_INSTRUCTION_SET names. Throws
+// std::invalid_argument when that can't be.
+template <class T>
+const Kernels<T>& kernels();
+
+// Names of those that the machine runs, the best first.
+std::vector<std::string> instruction_sets();
+
+template <class T>
+const Kernels<T>* kernels_named(std::string_view name);  // none when the machine can't run it
+
+}  // namespace chainrule

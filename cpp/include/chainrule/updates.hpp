@@ -1,0 +1,56 @@
+// Update rules (E16 to E21) on flat stretches of θ, with the operations of src/chainrule/maths/updates.py in their order
+// and nothing contracted, so that a rule gives the same bits here as there.
+#pragma once
+
+#include "chainrule/kernels.hpp"
+#include "chainrule/simd.hpp"
+
+namespace chainrule::CHAINRULE_ISA {
+
+template <class T, Rule R>
+CHAINRULE_INLINE vec<T> updated(const Step<T>& s, vec<T> theta, vec<T> g, T* first_at, T* second_at, bool weights) {
+    if constexpr (R == Rule::sgd) {
+        return theta - s.rate * g;
+    } else if constexpr (R == Rule::momentum) {
+        const vec<T> v = s.mu * load(first_at) - s.rate * g;
+        store<T>(first_at, v);
+        return theta + v;
+    } else if constexpr (R == Rule::nesterov) {
+        const vec<T> descent = s.rate * g, v = s.mu * load(first_at) - descent;
+        store<T>(first_at, v);
+        return theta + (s.mu * v - descent);
+    } else if constexpr (R == Rule::rmsprop) {
+        const vec<T> mean = s.beta2 * load(first_at) + s.rest2 * (g * g);
+        store<T>(first_at, mean);
+        return theta - s.rate * g / (sqrt<T>(mean) + s.epsilon);
+    } else {
+        if constexpr (R == Rule::adamw)
+            if (weights) theta = theta - s.decay * theta;
+        const vec<T> m = s.beta1 * load(first_at) + s.rest1 * g;
+        const vec<T> v = s.beta2 * load(second_at) + s.rest2 * (g * g);
+        store<T>(first_at, m);
+        store<T>(second_at, v);
+        return theta - s.rate_now * m / (sqrt<T>(v) + s.epsilon_now);
+    }
+}
+
+// θ ← rule(θ, ∇C + λθ) on `count` elements, whole vectors; λ = 0 and no decay at biases. `first`, `second` are the rule's
+// vectors there. Adds Σ(∇C + λθ)² and Σθ², of before the step, to `sums`.
+template <class T, Rule R>
+void update_stretch(const Step<T>& s, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
+                    Sums& sums) {
+    const T penalty = weights ? s.penalty : T(0);
+    vec<T> squares{}, weight_squares{};
+    for (Index at = 0; at < count; at += Simd<T>::lanes) {
+        const vec<T> w = load(theta + at);
+        vec<T> g = load(gradient + at);
+        if (penalty != T(0)) g = g + penalty * w;
+        squares = fma<T>(g, g, squares);
+        weight_squares = fma<T>(w, w, weight_squares);
+        store<T>(theta + at, updated<T, R>(s, w, g, first + at, second + at, weights));
+    }
+    sums.gradient += static_cast<double>(sum_lanes<T>(squares));
+    if (weights) sums.weights += static_cast<double>(sum_lanes<T>(weight_squares));
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

@@ -1,0 +1,160 @@
+// The kernels' table, from one source: included by kernels_*.cpp, each of which sets CHAINRULE_ISA and is compiled for it.
+#include "chainrule/activations.hpp"
+#include "chainrule/costs.hpp"
+#include "chainrule/dense.hpp"
+#include "chainrule/rows.hpp"
+#include "chainrule/updates.hpp"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// --- activations on stretches of rows -------------------------------------------------------------------------------
+template <class T, Activation A>
+void activate_stretch(const T* z, T* a, T* d, Index count, T parameter) {
+    if (d != nullptr) {
+        for (Index at = 0; at < count; at += Simd<T>::lanes) {
+            const Activated<T> g = activated<T, A>(load(z + at), parameter);
+            store<T>(a + at, g.a);
+            store<T>(d + at, g.d);
+        }
+    } else {
+        for (Index at = 0; at < count; at += Simd<T>::lanes)
+            store<T>(a + at, activated<T, A>(load(z + at), parameter).a);
+    }
+}
+
+template <class T>
+void activate_panel(Panels<T> z, Panels<T> a, Panels<T> d, Index p, Index n0, Index n1, Activation activation,
+                    T parameter) {
+    const Grid grid{Simd<T>::lanes};
+    const Index width = grid.width(z.columns, p), panel = p * grid.panel(), count = (n1 - n0) * width;
+    const T* from = z.data + panel * z.capacity + n0 * width;
+    T* to = a.data + panel * a.capacity + n0 * width;
+    T* slope = d.data == nullptr ? nullptr : d.data + panel * d.capacity + n0 * width;
+#define CHAINRULE_ACTIVATE(A) activate_stretch<T, A>(from, to, slope, count, parameter)
+    CHAINRULE_ON_ACTIVATION(activation, CHAINRULE_ACTIVATE)
+#undef CHAINRULE_ACTIVATE
+}
+
+template <class T>
+void activate(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation activation, double parameter) {
+    if (activation == Activation::softmax) {
+        softmax_rows<T>(z, a, n0, n1);
+        return;
+    }
+    for (Index p = 0; p < Grid{Simd<T>::lanes}.count(z.columns); ++p)
+        activate_panel<T>(z, a, d, p, n0, n1, activation, static_cast<T>(parameter));
+}
+
+template <class T>
+void forward(const ForwardLayer<T>& f) {
+    if (f.activation == Activation::softmax) {
+        product<T>(f.below, f.n0, f.n1, f.weights, f.bias, f.z, [](Index, Index, Index) {});
+        softmax_rows<T>(f.z, f.a, f.n0, f.n1);
+        return;
+    }
+    const bool nothing_to_do = f.activation == Activation::identity && f.z.data == f.a.data && f.d.data == nullptr;
+    product<T>(f.below, f.n0, f.n1, f.weights, f.bias, f.z, [&](Index p, Index n0, Index n1) {
+        if (!nothing_to_do) activate_panel<T>(f.z, f.a, f.d, p, n0, n1, f.activation, static_cast<T>(f.parameter));
+    });
+}
+
+// --- backward ---------------------------------------------------------------------------------------------------------
+template <class T>
+void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activation activation, T parameter) {
+    const vec<T> zero{};
+    if (d != nullptr) {
+        for (Index at = 0; at < count; at += Simd<T>::lanes) store<T>(delta + at, load(delta + at) * load(d + at));
+    } else if (activation == Activation::relu) {  // a > 0 where z > 0
+        for (Index at = 0; at < count; at += Simd<T>::lanes) {
+            const vec<T> slope = load(a + at) > zero ? all<T>(1) : zero;
+            store<T>(delta + at, load(delta + at) * slope);
+        }
+    } else if (activation == Activation::leaky_relu) {
+        for (Index at = 0; at < count; at += Simd<T>::lanes) {
+            const vec<T> slope = load(a + at) > zero ? all<T>(1) : all<T>(parameter);
+            store<T>(delta + at, load(delta + at) * slope);
+        }
+    }
+}
+
+template <class T>
+void backward(const BackwardLayer<T>& b) {
+    const Grid grid{Simd<T>::lanes};
+    product<T>(b.delta, b.n0, b.n1, b.transposed, nullptr, b.below, [&](Index p, Index n0, Index n1) {
+        if (b.plain || b.activation == Activation::softmax) return;
+        const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
+        const T* d = b.d.data == nullptr ? nullptr : b.d.data + panel * b.d.capacity + n0 * width;
+        const T* a = b.a.data == nullptr ? nullptr : b.a.data + panel * b.a.capacity + n0 * width;
+        multiply_by_derivative<T>(b.below.data + panel * b.below.capacity + n0 * width, a, d, (n1 - n0) * width,
+                                  b.activation, static_cast<T>(b.parameter));
+    });
+    if (!b.plain && b.activation == Activation::softmax) softmax_product_rows<T>(b.a, b.below, b.n0, b.n1);
+}
+
+template <class T>
+void bias_gradient(Panels<T> delta, Index n, Index p, T* out) {
+    const Grid grid{Simd<T>::lanes};
+    const Index width = grid.width(delta.columns, p);
+    const T* at = delta.data + p * grid.panel() * delta.capacity;
+    vec<T> sum[3] = {};
+    const int vectors = static_cast<int>(width / Simd<T>::lanes);
+    for (Index k = 0; k < n; ++k, at += width)
+        for (int v = 0; v < vectors; ++v) sum[v] += load(at + v * Simd<T>::lanes);
+    for (int v = 0; v < vectors; ++v) store<T>(out + v * Simd<T>::lanes, sum[v]);
+}
+
+template <class T>
+void update(Rule rule, const Step<T>& s, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
+            Sums& sums) {
+    switch (rule) {
+        case Rule::sgd: return update_stretch<T, Rule::sgd>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::momentum:
+            return update_stretch<T, Rule::momentum>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::nesterov:
+            return update_stretch<T, Rule::nesterov>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::rmsprop:
+            return update_stretch<T, Rule::rmsprop>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::adam: return update_stretch<T, Rule::adam>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::adamw: return update_stretch<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
+    }
+}
+
+template <class T>
+bool finite(Panels<T> x, Index n0, Index n1) {  // x·0 is 0 for finite x alone
+    const Grid grid{Simd<T>::lanes};
+    vec<T> sum{};
+    for (Index p = 0; p < grid.count(x.columns); ++p) {
+        const Index width = grid.width(x.columns, p);
+        const T* at = x.data + p * grid.panel() * x.capacity;
+        for (Index k = n0 * width; k < n1 * width; k += Simd<T>::lanes) sum += load(at + k) * T(0);
+    }
+    return sum_lanes<T>(sum) == T(0);
+}
+
+template <class T>
+constexpr Kernels<T> table() {
+    return {CHAINRULE_ISA_NAME,
+            Grid{Simd<T>::lanes},
+            tile_rows[3],
+            forward<T>,
+            backward<T>,
+            output_rows<T>,
+            gradient_block_of<T>,
+            bias_gradient<T>,
+            update<T>,
+            transpose_block<T>,
+            activate<T>,
+            gather_rows<T>,
+            finite<T>,
+            row_product<T>};
+}
+
+}  // namespace
+
+extern const Kernels<float> kernels_f32;
+extern const Kernels<double> kernels_f64;
+const Kernels<float> kernels_f32 = table<float>();
+const Kernels<double> kernels_f64 = table<double>();
+
+}  // namespace chainrule::CHAINRULE_ISA
