@@ -93,12 +93,13 @@ void backward(const BackwardLayer<T>& b) {
 }
 
 template <class T>
-void bias_gradient(Panels<T> delta, Index n, Index p, T* out) {
+void bias_gradient(Panels<T> delta, Index n, Index p, T* out, bool accumulate) {
     const Grid grid{Simd<T>::lanes};
     const Index width = grid.width(delta.columns, p);
     const T* at = delta.data + p * grid.panel() * delta.capacity;
-    vec<T> sum[3] = {};
     const int vectors = static_cast<int>(width / Simd<T>::lanes);
+    vec<T> sum[3] = {};
+    for (int v = 0; accumulate && v < vectors; ++v) sum[v] = load(out + v * Simd<T>::lanes);
     for (Index k = 0; k < n; ++k, at += width)
         for (int v = 0; v < vectors; ++v) sum[v] += load(at + v * Simd<T>::lanes);
     for (int v = 0; v < vectors; ++v) store<T>(out + v * Simd<T>::lanes, sum[v]);
@@ -118,6 +119,12 @@ void update(Rule rule, const Step<T>& s, T* theta, const T* gradient, T* first, 
         case Rule::adam: return update_stretch<T, Rule::adam>(s, theta, gradient, first, second, count, weights, sums);
         case Rule::adamw: return update_stretch<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
     }
+}
+
+template <class T>
+void scale(Panels<T> delta, const T* c, Index n0, Index n1) {
+    for (Index n = n0; n < n1; ++n)
+        over_row<T>(delta, n, [&](Index at, Index) { store<T>(delta.data + at, load(delta.data + at) * c[n]); });
 }
 
 template <class T>
@@ -146,6 +153,7 @@ constexpr Kernels<T> table() {
             transpose_block<T>,
             activate<T>,
             gather_rows<T>,
+            scale<T>,
             finite<T>,
             row_product<T>};
 }

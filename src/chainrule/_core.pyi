@@ -32,10 +32,8 @@ class Plan:
     @property
     def n_parameters(self) -> int:
         """|θ|."""
-    def predictor(self, theta: Array) -> Predictor:
-        """Outputs for a θ that is kept and looked at anew in every call."""
     def predict(self, theta: Array, X: Rows, out: Array, threads: int) -> int:
-        """Fill out, (m, n_L), with a^L. Gives the flat index of the first X that is not finite in T, else -1."""
+        """Fill out, (m, n_L), with a^L. Gives the first row of X with a number that is not finite in T, else -1."""
     def forward(self, theta: Array, X: Rows, a: Sequence[Array], z: Sequence[Array], threads: int) -> None:
         """(E1), (E2): fill a[0..L-1] with a^1..a^L and z[0..L-1] with z^1..z^L, each (m, n_l)."""
     def backward(
@@ -51,10 +49,8 @@ class Plan:
         threads: int,
     ) -> float:
         """(E5) to (E10) from a^0..a^L and z^1..z^L; fill delta^1..delta^L, x and the gradient. Gives C (E4)."""
-    def input_gradient(
-        self, theta: Array, a: Sequence[Array], z: Sequence[Array], output: int, out: Array, threads: int
-    ) -> None:
-        """(E11)."""
+    def input_gradient(self, theta: Array, z: Sequence[Array], output: int, out: Array, threads: int) -> None:
+        """(E11) from z^1..z^L; fill out, (m, n_0)."""
     def example_costs(self, a: Array, z: Array, Y: Array, out: Array) -> None:
         """C_i (E3), (m,), from a^L, z^L and Y, all (m, n_L)."""
     def value_and_gradient(
@@ -63,8 +59,12 @@ class Plan:
         """C (E4) and ∇C (E10)."""
 
 class Predictor:
+    """Outputs of a few rows, for a θ that is kept and looked at anew in every call."""
+
+    def __init__(self, plan: Plan, theta: Array) -> None: ...
     def __call__(self, X: Any) -> Any:
-        """a^L for a plain numpy array (m, n_0) of finite real numbers; None for anything else, which is looked at elsewhere."""
+        """a^L for a plain numpy array (m, n_0) of finite real numbers; None for anything
+        else, and for more than some rows, which is looked at elsewhere."""
 
 class Trainer:
     """Whole epochs of mini-batch steps (E15, E16), without the interpreter lock.

@@ -189,7 +189,6 @@ void product(Panels<T> a, Index n0, Index n1, const T* b, const T* bias, Panels<
                 });
                 if (q1 == panels) finish(p, m0, m1);
             }
-            
         }
         if (m1 == n1) break;
     }
@@ -213,7 +212,7 @@ void gradient_block_of(const GradientBlock<T>& g) {
             const T* below = g.below.data + q * P * g.below.capacity + k0 * stride;
             in_tiles(i, end, tile_rows[vectors], [&](Index row, Index count) {
                 tile[count - 1](k, below + (row - q * P), stride, delta + k0 * width, g.out + (row - g.i0) * width,
-                                k0 > 0);
+                                g.accumulate || k0 > 0);
             });
             i = end;
         }

@@ -69,12 +69,14 @@ struct OutputLayer {
     Matched matched;
 };
 
-// G = Aᵀ Δ for rows i0..i1 of 𝒲 (columns of A) and panel p of δ, over rows 0..n (E7). `out` is (i1 − i0) × width of p.
+// G = Aᵀ Δ for rows i0..i1 of 𝒲 (columns of A) and panel p of δ, over rows 0..n (E7). `out` is (i1 − i0) × width of p; it is
+// added to when `accumulate` says so.
 template <class T>
 struct GradientBlock {
     Panels<T> below, delta;
     Index n, i0, i1, p;
     T* out;
+    bool accumulate;
 };
 
 template <class T>
@@ -86,8 +88,8 @@ struct Kernels {
     void (*backward)(const BackwardLayer<T>&);
     void (*output)(const OutputLayer<T>&);
     void (*gradient)(const GradientBlock<T>&);
-    // (E8): out = Σ_n Δ over rows 0..n of panel p.
-    void (*bias_gradient)(Panels<T> delta, Index n, Index p, T* out);
+    // (E8): out = Σ_n Δ over rows 0..n of panel p, added to what is there when `accumulate` says so.
+    void (*bias_gradient)(Panels<T> delta, Index n, Index p, T* out, bool accumulate);
     // θ ← rule(θ, G): count elements, see updates.hpp.
     void (*update)(Rule, const Step<T>&, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
                    Sums&);
@@ -97,9 +99,11 @@ struct Kernels {
     void (*activate)(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation, double parameter);
     // Rows of X into panels, converted to T: destination rows n0..n1 take source rows which[n0..n1], or n0.. + first.
     void (*gather)(const Rows& X, const Index* which, Index first, Index n0, Index n1, Panels<T> out);
+    // Row n of Δ times c[n], for rows n0..n1.
+    void (*scale)(Panels<T> delta, const T* c, Index n0, Index n1);
     // Whether all of rows n0..n1 are finite.
     bool (*finite)(Panels<T> x, Index n0, Index n1);
-    // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`.
+    // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`. b may be none.
     void (*row)(const T* x, const T* weights, const T* bias, Index in, Index out, T* z);
 };
 

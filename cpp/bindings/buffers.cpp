@@ -1,0 +1,211 @@
+#include "buffers.hpp"
+
+#include <cstring>
+#include <stdexcept>
+#include <type_traits>
+
+namespace chainrule::bindings {
+namespace {
+
+[[noreturn]] void refuse(const char* name, const std::string& expected, const std::string& got) {
+    throw std::invalid_argument(std::string(name) + ": expected " + expected + ", got " + got);
+}
+
+template <class T>
+constexpr Dtype dtype_of() {
+    if constexpr (std::is_same_v<T, float>) return Dtype::f32;
+    else if constexpr (std::is_same_v<T, double>) return Dtype::f64;
+    else if constexpr (std::is_same_v<T, std::int32_t>) return Dtype::i32;
+    else return Dtype::i64;
+}
+
+const char* dtype_name(Dtype dtype) {
+    switch (dtype) {
+        case Dtype::f32: return "float32";
+        case Dtype::f64: return "float64";
+        case Dtype::f16: return "float16";
+        case Dtype::i8: return "int8";
+        case Dtype::i16: return "int16";
+        case Dtype::i32: return "int32";
+        case Dtype::i64: return "int64";
+        case Dtype::u8: return "uint8";
+        case Dtype::u16: return "uint16";
+        case Dtype::u32: return "uint32";
+        case Dtype::u64: return "uint64";
+        case Dtype::boolean: return "bool";
+    }
+    return "";
+}
+
+std::string number(Index n) { return n < 0 ? "any" : std::to_string(n); }
+
+Dtype integer(Py_ssize_t size, bool is_signed) {
+    switch (size) {
+        case 1: return is_signed ? Dtype::i8 : Dtype::u8;
+        case 2: return is_signed ? Dtype::i16 : Dtype::u16;
+        case 4: return is_signed ? Dtype::i32 : Dtype::u32;
+        default: return is_signed ? Dtype::i64 : Dtype::u64;
+    }
+}
+
+template <class I>
+void check_csr(const std::byte* indices, const std::byte* indptr, Index m, Index stored, Index columns,
+               const char* name) {
+    const auto at = [](const std::byte* from, Index k) {
+        I value;
+        std::memcpy(&value, from + k * static_cast<Index>(sizeof value), sizeof value);
+        return static_cast<Index>(value);
+    };
+    Index before = 0;
+    for (Index row = 0; row <= m; ++row) {
+        const Index now = at(indptr, row);
+        if (now < before || now > stored || (row == 0 && now != 0))
+            refuse(name, "indptr that rises from 0 to at most " + std::to_string(stored),
+                   std::to_string(now) + " at " + std::to_string(row));
+        before = now;
+    }
+    for (Index k = 0; k < before; ++k)
+        if (at(indices, k) < 0 || at(indices, k) >= columns)
+            refuse(name, "column indices 0 to " + std::to_string(columns - 1), std::to_string(at(indices, k)));
+}
+
+}  // namespace
+
+Held::Held(nb::handle array, bool writable) {
+    const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
+    if (PyObject_GetBuffer(array.ptr(), &view_, flags) != 0) throw nb::python_error();
+}
+
+Held::~Held() {
+    if (view_.obj != nullptr) PyBuffer_Release(&view_);
+}
+
+Held::Held(Held&& other) noexcept : view_(other.view_) { other.view_ = {}; }
+
+Dtype Held::dtype(const char* name) const {
+    const char* format = view_.format == nullptr ? "B" : view_.format;
+    if (*format == '@' || *format == '=' || *format == '<') ++format;  // little-endian, as every processor here
+    if (std::strlen(format) == 1) {
+        switch (*format) {
+            case 'f': return Dtype::f32;
+            case 'd': return Dtype::f64;
+            case 'e': return Dtype::f16;
+            case '?': return Dtype::boolean;
+            case 'b': case 'h': case 'i': case 'l': case 'q': return integer(view_.itemsize, true);
+            case 'B': case 'H': case 'I': case 'L': case 'Q': return integer(view_.itemsize, false);
+            default: break;
+        }
+    }
+    refuse(name, "real numbers of up to 64 bits in the machine's byte order",
+           std::string("format '") + (view_.format == nullptr ? "" : view_.format) + "'");
+}
+
+bool Held::contiguous() const {
+    return PyBuffer_IsContiguous(&view_, 'C') != 0 &&
+           reinterpret_cast<std::uintptr_t>(view_.buf) % static_cast<std::uintptr_t>(view_.itemsize) == 0;
+}
+
+std::string Held::shape() const {
+    std::string text = "shape (";
+    for (int axis = 0; axis < view_.ndim; ++axis) text += (axis > 0 ? ", " : "") + std::to_string(view_.shape[axis]);
+    return text + (view_.ndim == 1 ? ",)" : ")");
+}
+
+template <class T>
+T* Arguments::contiguous(const Held& held, const char* name, const std::string& expected) {
+    const Dtype got = held.dtype(name);
+    if (got != dtype_of<T>()) refuse(name, std::string("dtype ") + dtype_name(dtype_of<T>()), dtype_name(got));
+    if (!held.contiguous()) refuse(name, "a C-contiguous, aligned array of " + expected, "other strides or alignment");
+    last_size_ = held.size(0);
+    return reinterpret_cast<T*>(held.data());
+}
+
+template <class T>
+T* Arguments::vector(nb::handle array, Index count, const char* name, bool writable) {
+    const Held& held = hold(array, writable);
+    const std::string expected = "shape (" + number(count) + ",)";
+    if (held.dimensions() != 1 || (count >= 0 && held.size(0) != count)) refuse(name, expected, held.shape());
+    return contiguous<T>(held, name, expected);
+}
+
+template <class T>
+T* Arguments::matrix(nb::handle array, Index rows, Index columns, const char* name, bool writable) {
+    const Held& held = hold(array, writable);
+    const std::string expected = "shape (" + number(rows) + ", " + number(columns) + ")";
+    if (held.dimensions() != 2 || (rows >= 0 && held.size(0) != rows) || (columns >= 0 && held.size(1) != columns))
+        refuse(name, expected, held.shape());
+    return contiguous<T>(held, name, expected);
+}
+
+Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
+    if (parts.size() != 3) refuse(name, "(data, indices, indptr)", std::to_string(parts.size()) + " parts");
+    const Held &data = hold(parts[0], false), &indices = hold(parts[1], false), &indptr = hold(parts[2], false);
+    for (const Held* part : {&data, &indices, &indptr})
+        if (part->dimensions() != 1 || !part->contiguous())
+            refuse(name, "contiguous vectors data, indices and indptr", part->shape());
+    const Dtype index = indptr.dtype(name);
+    if (index != indices.dtype(name) || (index != Dtype::i32 && index != Dtype::i64))
+        refuse(name, "indices and indptr both int32 or both int64", dtype_name(index));
+    if (indptr.size(0) < 1 || data.size(0) != indices.size(0))
+        refuse(name, "as many indices as data", std::to_string(indices.size(0)) + " for " + std::to_string(data.size(0)));
+    Rows X;
+    X.data = data.data();
+    X.dtype = data.dtype(name);
+    X.rows = indptr.size(0) - 1;
+    X.columns = columns;
+    X.indices = indices.data();
+    X.indptr = indptr.data();
+    X.wide = index == Dtype::i64;
+    if (X.wide) check_csr<std::int64_t>(X.indices, X.indptr, X.rows, data.size(0), columns, name);
+    else check_csr<std::int32_t>(X.indices, X.indptr, X.rows, data.size(0), columns, name);
+    return X;
+}
+
+Rows Arguments::rows(nb::handle X, Index columns, const char* name) {
+    if (nb::isinstance<nb::tuple>(X)) return sparse(nb::borrow<nb::tuple>(X), columns, name);
+    const Held& held = hold(X, false);
+    if (held.dimensions() != 2 || held.size(1) != columns)
+        refuse(name, "shape (m, " + std::to_string(columns) + ")", held.shape());
+    Rows view;
+    view.data = held.data();
+    view.dtype = held.dtype(name);
+    view.rows = held.size(0);
+    view.columns = columns;
+    view.row_stride = held.stride(0);
+    view.column_stride = held.stride(1);
+    return view;
+}
+
+Rows Arguments::targets(nb::handle Y, Index m, Index columns, const char* name) {
+    const Held& held = hold(Y, false);
+    if (held.dimensions() < 1 || held.size(0) != m) refuse(name, std::to_string(m) + " rows, as X has", held.shape());
+    Rows view;
+    view.data = held.data();
+    view.dtype = held.dtype(name);
+    view.rows = m;
+    view.columns = columns;
+    view.row_stride = held.stride(0);
+    if (held.dimensions() == 2 && held.size(1) == columns) {
+        view.column_stride = held.stride(1);
+        return view;
+    }
+    if (held.dimensions() != 1 || view.dtype != Dtype::i64)
+        refuse(name, "int64 class indices (m,), or shape (m, " + std::to_string(columns) + ")", held.shape());
+    view.classes = true;
+    for (Index n = 0; n < m; ++n) {
+        std::int64_t index;
+        std::memcpy(&index, view.data + n * view.row_stride, sizeof index);
+        if (index < 0 || index >= columns)
+            refuse(name, "class indices 0 to " + std::to_string(columns - 1), std::to_string(index));
+    }
+    return view;
+}
+
+#define CHAINRULE_INSTANTIATE(T)                                                        \
+    template T* Arguments::vector<T>(nb::handle, Index, const char*, bool);             \
+    template T* Arguments::matrix<T>(nb::handle, Index, Index, const char*, bool);
+CHAINRULE_INSTANTIATE(float)
+CHAINRULE_INSTANTIATE(double)
+CHAINRULE_INSTANTIATE(std::int64_t)
+
+}  // namespace chainrule::bindings

@@ -1,0 +1,285 @@
+#include "chainrule/epoch.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+namespace chainrule {
+namespace {
+
+constexpr Index unit_rows = 96;  // of 𝒲 in a unit: its A panels and its gradient stay in the cache
+constexpr std::chrono::milliseconds between_checks{100};
+
+}  // namespace
+
+RuleSettings rule_settings(std::string_view name, std::span<const double> s) {
+    const auto need = [&](std::size_t count) {
+        if (s.size() != count)
+            throw std::invalid_argument("settings of " + std::string(name) + ": expected " + std::to_string(count) +
+                                        " numbers, got " + std::to_string(s.size()));
+    };
+    RuleSettings r{};
+    if (name == "sgd") {
+        need(0);
+        r.rule = Rule::sgd;
+    } else if (name == "momentum" || name == "nesterov") {
+        need(1);
+        r.rule = name == "momentum" ? Rule::momentum : Rule::nesterov;
+        r.mu = s[0];
+    } else if (name == "rmsprop") {
+        need(2);
+        r.rule = Rule::rmsprop;
+        r.beta2 = s[0];
+        r.epsilon = s[1];
+    } else if (name == "adam" || name == "adamw") {
+        need(4);
+        r.rule = name == "adam" ? Rule::adam : Rule::adamw;
+        r.beta1 = s[0];
+        r.beta2 = s[1];
+        r.epsilon = s[2];
+        if (name == "adam") r.epsilon_hat = s[3] != 0;
+        else r.weight_decay = s[3];
+    } else {
+        throw std::invalid_argument("rule: expected one that is built in, got \"" + std::string(name) + "\"");
+    }
+    return r;
+}
+
+template <class T>
+Step<T> step_of(const RuleSettings& s, Index number, double rate, double penalty) {
+    const double t = static_cast<double>(number);
+    const double root = std::pow(1 - std::pow(s.beta2, t), 0.5), rate_now = rate * root / (1 - std::pow(s.beta1, t));
+    Step<T> step{};
+    step.rate = static_cast<T>(rate);
+    step.penalty = static_cast<T>(penalty);
+    step.mu = static_cast<T>(s.mu);
+    step.beta1 = static_cast<T>(s.beta1);
+    step.rest1 = static_cast<T>(1 - s.beta1);
+    step.beta2 = static_cast<T>(s.beta2);
+    step.rest2 = static_cast<T>(1 - s.beta2);
+    step.epsilon = static_cast<T>(s.epsilon);
+    step.epsilon_now = static_cast<T>(s.epsilon_hat ? s.epsilon : root * s.epsilon);
+    step.rate_now = static_cast<T>(rate_now);
+    step.decay = static_cast<T>(rate * s.weight_decay);
+    return step;
+}
+
+template <class T>
+Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads)
+    : plan_(plan), settings_(settings), threads_(threads), net_(plan, kernels<T>(), false),
+      batch_(plan, net_.packing.grid, batch, Keep::training) {
+    const Grid grid = net_.packing.grid;
+    const auto vectors = static_cast<std::size_t>(settings.vectors());
+    for (std::size_t v = 0; v < vectors; ++v) state_.emplace_back(net_.packing.parameters);
+    for (std::size_t v = 0; v <= vectors; ++v) before_.emplace_back(net_.packing.parameters);
+    const Index group = std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
+    for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(group * grid.panel());
+
+    std::vector<double> ends;  // work up to and with each unit
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+        const Layer& layer = plan.layers[l];
+        for (Index i = 0; i < layer.in; i += group)
+            for (Index p = 0; p < grid.count(layer.out); ++p) {
+                units_.push_back({l, p, i, std::min(layer.in, i + group)});
+                const double work = static_cast<double>((units_.back().i1 - i) * grid.width(layer.out, p));
+                ends.push_back((ends.empty() ? 0 : ends.back()) + work);
+            }
+    }
+    sums_.resize(units_.size());
+    shares_.push_back(0);
+    for (int thread = 1; thread <= threads; ++thread) {
+        const double until = ends.back() * thread / threads;
+        const auto at = std::lower_bound(ends.begin(), ends.end(), until - 0.5 * ends.front());
+        shares_.push_back(thread == threads ? units_.size() : static_cast<std::size_t>(at - ends.begin()) + 1);
+        shares_.back() = std::clamp(shares_.back(), shares_[shares_.size() - 2], units_.size());
+    }
+}
+
+template <class T>
+void Trainer<T>::load(const T* theta, const T* const* state, Index steps_taken) {
+    net_.load(theta, true);
+    for (std::size_t v = 0; v < state_.size(); ++v) {
+        if (state != nullptr) pack(plan_, net_.packing, state[v], state_[v].data());
+        else std::fill_n(state_[v].data(), state_[v].size(), T(0));
+    }
+    steps_taken_ = steps_taken;
+}
+
+template <class T>
+void Trainer<T>::store(T* theta) const {
+    unpack(plan_, net_.packing, net_.parameters.data(), theta);
+}
+
+template <class T>
+Index Trainer<T>::store_state(T* const* state) const {
+    for (std::size_t v = 0; v < state_.size(); ++v) unpack(plan_, net_.packing, state_[v].data(), state[v]);
+    return steps_taken_;
+}
+
+template <class T>
+void Trainer<T>::back_up() {
+    std::copy_n(net_.parameters.data(), net_.parameters.size(), before_[0].data());
+    for (std::size_t v = 0; v < state_.size(); ++v) std::copy_n(state_[v].data(), state_[v].size(), before_[v + 1].data());
+    steps_before_ = steps_taken_;
+}
+
+template <class T>
+void Trainer<T>::restore() {
+    std::copy_n(before_[0].data(), net_.parameters.size(), net_.parameters.data());
+    for (std::size_t v = 0; v < state_.size(); ++v) std::copy_n(before_[v + 1].data(), state_[v].size(), state_[v].data());
+    steps_taken_ = steps_before_;
+    for (std::size_t l = 1; l < plan_.layers.size(); ++l) net_.transpose(l);
+}
+
+template <class T>
+Ended Trainer<T>::run(const Examples<T>& examples, const std::function<bool()>& check, Index& done) {
+    back_up();
+    const Lease team(threads_);
+    team_ = &*team;
+    const auto run_steps = [&](const Examples<T>& some, const std::function<bool()>* asked) {
+        done_ = 0;
+        ended_ = Ended::all;
+        stop_ = false;
+        auto all_threads = [&](int thread) noexcept { work(thread, some, asked); };
+        team->run(all_threads);
+    };
+    run_steps(examples, &check);
+    if (ended_ == Ended::gradient) {
+        // the step that failed has been taken; so the epoch is run again up to it, which gives the same bits
+        restore();
+        Examples<T> again = examples;
+        again.steps = done_;
+        run_steps(again, nullptr);
+        ended_ = Ended::gradient;
+    }
+    done = done_;
+    return ended_;
+}
+
+// (E4) of a batch from its C_i, in the order of examples; `total` is Σ w_i.
+template <class T>
+double Trainer<T>::cost_of(const Examples<T>& e, Index step, double& total) const {
+    const Index n = e.bounds[step + 1] - e.bounds[step];
+    const Index* which = e.rows + e.bounds[step];
+    const T* costs = batch_.costs.data();
+    double cost = 0;
+    total = static_cast<double>(n);
+    if (e.weights == nullptr) {
+        for (Index k = 0; k < n; ++k) cost += static_cast<double>(costs[k]);
+    } else {
+        total = total_weight<T>(e.weights, which, n);
+        for (Index k = 0; k < n; ++k) cost += static_cast<double>(costs[k]) * static_cast<double>(e.weights[which[k]]);
+    }
+    return plan_.mean ? cost / total : cost;
+}
+
+template <class T>
+void Trainer<T>::examples_half(int thread, const Examples<T>& e, Index step) {
+    const Kernels<T>& k = net_.kernels;
+    const Index n = e.bounds[step + 1] - e.bounds[step];
+    const Index* which = e.rows + e.bounds[step];
+    // shares of whole tiles, where there are enough of them
+    const Index tile = n >= 4 * threads_ * k.rows_per_tile ? k.rows_per_tile : 1, tiles = (n + tile - 1) / tile;
+    const Index n0 = std::min(n, tiles * thread / threads_ * tile), n1 = std::min(n, tiles * (thread + 1) / threads_ * tile);
+    if (n0 == n1) return;
+    k.gather(e.X, which, 0, n0, n1, batch_.x);
+    k.gather(e.Y, which, 0, n0, n1, batch_.y);
+    const double total = e.weights == nullptr ? static_cast<double>(n) : total_weight<T>(e.weights, which, n);
+    coefficients_of<T>(plan_, e.weights, which + n0, 0, n1 - n0, e.factors[step], total,
+                       batch_.coefficients.data() + n0);
+    forward_rows(net_, batch_, n0, n1);
+    backward_rows(net_, batch_, batch_.coefficients.data(), n0, n1);
+}
+
+template <class T>
+void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, T* gradient, Sums& sums) {
+    const Kernels<T>& k = net_.kernels;
+    const Grid grid = k.grid;
+    const Layer& layer = plan_.layers[unit.layer];
+    const Packing::At& at = net_.packing.layers[unit.layer];
+    const Index width = grid.width(layer.out, unit.p), column = unit.p * grid.panel();
+    const auto update = [&](Index from, Index count, bool weights) {
+        k.update(settings_.rule, step, net_.parameters.data() + from, gradient,
+                 state_.empty() ? nullptr : state_[0].data() + from,
+                 state_.size() < 2 ? nullptr : state_[1].data() + from, count, weights, sums);
+    };
+    const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1], delta = batch_.delta[unit.layer];
+    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false});
+    update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
+    if (unit.layer > 0)
+        k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1, net_.transpose_of(unit.layer));
+    if (unit.i0 == 0 && layer.bias) {
+        k.bias_gradient(delta, n, unit.p, gradient, false);
+        update(at.bias + column, width, false);
+    }
+}
+
+template <class T>
+void Trainer<T>::parameters_half(int thread, const Step<T>& step, Index n) {
+    const auto me = static_cast<std::size_t>(thread);
+    for (std::size_t u = shares_[me]; u < shares_[me + 1]; ++u) {
+        sums_[u] = Sums{};
+        update_unit(units_[u], step, n, gradients_[me].data(), sums_[u]);
+    }
+}
+
+template <class T>
+void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool()>* check) noexcept {
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point next_check = Clock::now() + between_checks;
+    const Index taken = steps_taken_;
+    const double largest = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+    Ended ended = Ended::all;
+    Index j = 0;
+    for (; j < e.steps; ++j) {
+        if (thread == 0 && check != nullptr && Clock::now() >= next_check) {
+            stop_ = (*check)();
+            next_check = Clock::now() + between_checks;
+        }
+        examples_half(thread, e, j);
+        team_->barrier();
+        if (stop_) {
+            ended = Ended::stopped;
+            break;
+        }
+        double total;
+        const double cost = cost_of(e, j, total);
+        if (thread == 0) e.costs[j] = cost;
+        if (!std::isfinite(cost)) {
+            ended = Ended::cost;
+            break;
+        }
+        const Step<T> step = step_of<T>(settings_, taken + j + 1, e.rates[j], e.penalties[j]);
+        parameters_half(thread, step, e.bounds[j + 1] - e.bounds[j]);
+        team_->barrier();
+        Sums sums;
+        for (const Sums& unit : sums_) {
+            sums.gradient += unit.gradient;
+            sums.weights += unit.weights;
+        }
+        const double norm = std::sqrt(sums.gradient);
+        if (thread == 0) {
+            e.norms[j] = norm;
+            e.squares[j] = sums.weights;
+        }
+        if (!(norm < largest)) {
+            ended = Ended::gradient;
+            break;
+        }
+    }
+    // Whoever leaves early has read stop_ and sums_ before thread 0 can write them again: the team meets at the job's end.
+    if (thread == 0) {
+        done_ = j;
+        ended_ = ended;
+        steps_taken_ = taken + j;
+    }
+}
+
+#define CHAINRULE_INSTANTIATE(T)                                                  \
+    template Step<T> step_of<T>(const RuleSettings&, Index, double, double);      \
+    template class Trainer<T>;
+CHAINRULE_INSTANTIATE(float)
+CHAINRULE_INSTANTIATE(double)
+
+}  // namespace chainrule
