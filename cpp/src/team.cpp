@@ -12,8 +12,8 @@
 namespace chainrule {
 namespace {
 
-constexpr int spins = 4000;   // some ten microseconds, longer than a thread of a small step is late
-constexpr int yields = 200;   // then the processor is offered to others, and at last the thread sleeps
+constexpr int spins = 200;    // some microseconds, longer than a thread of a small step is late
+constexpr int yields = 4000;  // then, for a millisecond or so, the processor is offered to others; at last the thread sleeps
 
 inline void pause() {
 #if defined(__x86_64__)

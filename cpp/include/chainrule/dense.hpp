@@ -21,16 +21,11 @@ inline constexpr int most_tile_rows = tile_rows[1];
 template <class T>
 inline constexpr Index panel_width = 3 * Simd<T>::lanes;
 
-// How much of B stays in the first-level cache, and how many rows of A in the second.
-inline constexpr Index block_bytes = 28 * 1024;
-inline constexpr Index block_rows = 192;
+// How far along k a tile goes before the next one begins, and how many rows of A are worked before the next ones: what is
+// come back to, B's block and A's rows, then stays in the second-level cache.
+inline constexpr Index block_depth = 480, block_rows = 192;
 template <class T>
-inline constexpr Index block_panels = [] {
-    const Index n = block_bytes / (panel_width<T> * panel_width<T> * static_cast<Index>(sizeof(T)));
-    return n < 2 ? Index{2} : n;
-}();
-template <class T>
-inline constexpr Index gradient_block = block_bytes / (panel_width<T> * static_cast<Index>(sizeof(T)));
+inline constexpr Index block_panels = block_depth / panel_width<T>;
 
 // A's rows for a tile of Z = A𝒲: `full` whole panels, then `tail` columns of the last one.
 template <class T>
@@ -204,8 +199,8 @@ void gradient_block_of(const GradientBlock<T>& g) {
     const int vectors = static_cast<int>(width / V);
     const GradientTile<T>* tile = gradient_tiles<T>(vectors);
     const T* delta = g.delta.data + g.p * P * g.delta.capacity;
-    for (Index k0 = 0; k0 < g.n; k0 += gradient_block<T>) {
-        const Index k = g.n - k0 < gradient_block<T> ? g.n - k0 : gradient_block<T>;
+    for (Index k0 = 0; k0 < g.n; k0 += block_depth) {
+        const Index k = g.n - k0 < block_depth ? g.n - k0 : block_depth;
         for (Index i = g.i0; i < g.i1;) {
             const Index q = i / P, stride = grid.width(g.below.columns, q);
             const Index end = (q + 1) * P < g.i1 ? (q + 1) * P : g.i1;

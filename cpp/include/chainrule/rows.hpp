@@ -144,6 +144,13 @@ void gather_row(const std::byte* from, Index stride, Index n, const Panels<T>& o
     for (Index p = 0; p < grid.count(out.columns); ++p) {
         const Index width = grid.width(out.columns, p), left = out.columns - p * P, count = left < P ? left : P;
         T* to = out.data + p * P * out.capacity + n * width;
+        if constexpr (sizeof(S) == sizeof(T) && S(0.5) != S(0)) {  // the same type: nothing to convert
+            if (stride == static_cast<Index>(sizeof(S))) {
+                std::memcpy(to, from + p * P * stride, static_cast<std::size_t>(count) * sizeof(S));
+                for (Index k = count; k < width; ++k) to[k] = T(0);
+                continue;
+            }
+        }
         S some[P];
         if (stride == static_cast<Index>(sizeof(S))) {
             if (count == P) {
