@@ -37,7 +37,9 @@ const char* dtype_name(Dtype dtype) {
     return "";
 }
 
-std::string number(Index n) { return n < 0 ? "any" : std::to_string(n); }
+std::string number(Index n) {
+    return n < 0 ? "any" : std::to_string(n);
+}
 
 Dtype integer(Py_ssize_t size, bool is_signed) {
     switch (size) {
@@ -80,7 +82,9 @@ Held::~Held() {
     if (view_.obj != nullptr) PyBuffer_Release(&view_);
 }
 
-Held::Held(Held&& other) noexcept : view_(other.view_) { other.view_ = {}; }
+Held::Held(Held&& other) noexcept : view_(other.view_) {
+    other.view_ = {};
+}
 
 Dtype Held::dtype(const char* name) const {
     const char* format = view_.format == nullptr ? "B" : view_.format;
@@ -91,8 +95,16 @@ Dtype Held::dtype(const char* name) const {
             case 'd': return Dtype::f64;
             case 'e': return Dtype::f16;
             case '?': return Dtype::boolean;
-            case 'b': case 'h': case 'i': case 'l': case 'q': return integer(view_.itemsize, true);
-            case 'B': case 'H': case 'I': case 'L': case 'Q': return integer(view_.itemsize, false);
+            case 'b':
+            case 'h':
+            case 'i':
+            case 'l':
+            case 'q': return integer(view_.itemsize, true);
+            case 'B':
+            case 'H':
+            case 'I':
+            case 'L':
+            case 'Q': return integer(view_.itemsize, false);
             default: break;
         }
     }
@@ -147,7 +159,8 @@ Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
     if (index != indices.dtype(name) || (index != Dtype::i32 && index != Dtype::i64))
         refuse(name, "indices and indptr both int32 or both int64", dtype_name(index));
     if (indptr.size(0) < 1 || data.size(0) != indices.size(0))
-        refuse(name, "as many indices as data", std::to_string(indices.size(0)) + " for " + std::to_string(data.size(0)));
+        refuse(name, "as many indices as data",
+               std::to_string(indices.size(0)) + " for " + std::to_string(data.size(0)));
     Rows X;
     X.data = data.data();
     X.dtype = data.dtype(name);
@@ -201,8 +214,8 @@ Rows Arguments::targets(nb::handle Y, Index m, Index columns, const char* name) 
     return view;
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                                        \
-    template T* Arguments::vector<T>(nb::handle, Index, const char*, bool);             \
+#define CHAINRULE_INSTANTIATE(T)                                            \
+    template T* Arguments::vector<T>(nb::handle, Index, const char*, bool); \
     template T* Arguments::matrix<T>(nb::handle, Index, Index, const char*, bool);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

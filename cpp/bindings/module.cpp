@@ -9,6 +9,7 @@
 namespace nb = nanobind;
 
 NB_MODULE(_core, m) {
+    nb::set_leak_warnings(false);  // a network may live until the interpreter ends, in a module's global, say
     nb::register_exception_translator([](const std::exception_ptr& p, void*) {
         try {
             std::rethrow_exception(p);

@@ -146,15 +146,16 @@ double value_and_gradient(const PlanOf& self, nb::object theta, nb::object X, nb
 
 void init_plan(nb::module_& m) {
     nb::class_<PlanOf>(m, "Plan")
-        .def("__init__",
-             [](PlanOf* self, const std::vector<Index>& sizes,
-                const std::vector<std::tuple<std::string, double, bool>>& layers,
-                const std::pair<std::string, double>& cost, bool mean, bool is_double) {
-                 std::vector<Plan::LayerSpec> specs;
-                 for (const auto& [activation, parameter, bias] : layers) specs.push_back({activation, parameter, bias});
-                 new (self) PlanOf{Plan(sizes, specs, cost.first, cost.second, mean), is_double};
-             },
-             nb::arg("sizes"), nb::arg("layers"), nb::arg("cost"), nb::arg("mean"), nb::arg("double"))
+        .def(
+            "__init__",
+            [](PlanOf* self, const std::vector<Index>& sizes,
+               const std::vector<std::tuple<std::string, double, bool>>& layers,
+               const std::pair<std::string, double>& cost, bool mean, bool is_double) {
+                std::vector<Plan::LayerSpec> specs;
+                for (const auto& [activation, parameter, bias] : layers) specs.push_back({activation, parameter, bias});
+                new (self) PlanOf{Plan(sizes, specs, cost.first, cost.second, mean), is_double};
+            },
+            nb::arg("sizes"), nb::arg("layers"), nb::arg("cost"), nb::arg("mean"), nb::arg("double"))
         .def_prop_ro("n_parameters", [](const PlanOf& self) { return self.plan.n_parameters; })
         .def("predict", &predict, nb::arg("theta"), nb::arg("X"), nb::arg("out"), nb::arg("threads"))
         .def("forward", &forward, nb::arg("theta"), nb::arg("X"), nb::arg("a"), nb::arg("z"), nb::arg("threads"))

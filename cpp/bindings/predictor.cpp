@@ -15,8 +15,8 @@ constexpr Index most_rows = 8;  // more are worth packing the weights for
 class Predictor {
 public:
     Predictor(const PlanOf& plan, nb::object theta)
-        : plan_(plan), theta_object_(theta), theta_(theta, false), ndarray_(nb::module_::import_("numpy").attr("ndarray")),
-          empty_(nb::module_::import_("numpy").attr("empty")),
+        : plan_(plan), theta_object_(theta), theta_(theta, false),
+          ndarray_(nb::module_::import_("numpy").attr("ndarray")), empty_(nb::module_::import_("numpy").attr("empty")),
           dtype_(nb::module_::import_("numpy").attr("dtype")(plan.is_double ? "float64" : "float32")) {
         Arguments arguments;
         for_dtype(plan.is_double, [&](auto zero) {

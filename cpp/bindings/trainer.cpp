@@ -94,10 +94,10 @@ nb::tuple run(TrainerOf& self, nb::object X, nb::object Y, nb::object weights, n
             ended = trainer.run(examples, asked, done);
         }
         if (raised) std::rethrow_exception(raised);
-        const char* why = ended == Ended::all        ? ""
-                          : ended == Ended::stopped  ? "stopped"
-                          : ended == Ended::cost     ? "cost"
-                                                     : "gradient";
+        const char* why = ended == Ended::all       ? ""
+                          : ended == Ended::stopped ? "stopped"
+                          : ended == Ended::cost    ? "cost"
+                                                    : "gradient";
         return nb::make_tuple(done, why);
     });
 }
@@ -106,60 +106,63 @@ nb::tuple run(TrainerOf& self, nb::object X, nb::object Y, nb::object weights, n
 
 void init_trainer(nb::module_& m) {
     nb::class_<TrainerOf>(m, "Trainer")
-        .def("__init__",
-             [](TrainerOf* self, const PlanOf& plan, const std::string& rule, const std::vector<double>& settings,
-                Index batch, int threads) {
-                 if (batch < 1) throw std::invalid_argument("batch: expected at least 1, got " + std::to_string(batch));
-                 if (threads < 1 || threads > 1024)
-                     throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
-                 const RuleSettings read = rule_settings(rule, settings);
-                 auto* made = new (self) TrainerOf{plan, nullptr, nullptr};
-                 try {
-                     if (plan.is_double) made->f64 = std::make_unique<Trainer<double>>(plan.plan, read, batch, threads);
-                     else made->f32 = std::make_unique<Trainer<float>>(plan.plan, read, batch, threads);
-                 } catch (...) {
-                     made->~TrainerOf();
-                     throw;
-                 }
-             },
-             nb::arg("plan"), nb::arg("rule"), nb::arg("settings"), nb::arg("batch"), nb::arg("threads"),
-             nb::keep_alive<1, 2>())
-        .def("load",
-             [](TrainerOf& self, nb::object theta, nb::sequence state, Index step) {
-                 self.on([&](auto& trainer, auto zero) {
-                     using T = decltype(zero);
-                     Arguments arguments;
-                     const Index count = self.plan.plan.n_parameters;
-                     const T* parameters = arguments.vector<T>(theta, count, "theta");
-                     if (nb::len(state) == 0) {
-                         trainer.load(parameters, nullptr, step);
-                     } else {
-                         const auto vectors = state_vectors<T>(arguments, state, trainer, count, false);
-                         trainer.load(parameters, vectors.data(), step);
-                     }
-                 });
-             },
-             nb::arg("theta"), nb::arg("state"), nb::arg("step"))
-        .def("store",
-             [](TrainerOf& self, nb::object theta) {
-                 self.on([&](auto& trainer, auto zero) {
-                     using T = decltype(zero);
-                     Arguments arguments;
-                     trainer.store(arguments.vector<T>(theta, self.plan.plan.n_parameters, "theta", true));
-                 });
-             },
-             nb::arg("theta"))
-        .def("store_state",
-             [](TrainerOf& self, nb::sequence state) {
-                 return self.on([&](auto& trainer, auto zero) {
-                     using T = decltype(zero);
-                     Arguments arguments;
-                     const auto vectors =
-                         state_vectors<T>(arguments, state, trainer, self.plan.plan.n_parameters, true);
-                     return trainer.store_state(vectors.data());
-                 });
-             },
-             nb::arg("state"))
+        .def(
+            "__init__",
+            [](TrainerOf* self, const PlanOf& plan, const std::string& rule, const std::vector<double>& settings,
+               Index batch, int threads) {
+                if (batch < 1) throw std::invalid_argument("batch: expected at least 1, got " + std::to_string(batch));
+                if (threads < 1 || threads > 1024)
+                    throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
+                const RuleSettings read = rule_settings(rule, settings);
+                auto* made = new (self) TrainerOf{plan, nullptr, nullptr};
+                try {
+                    if (plan.is_double) made->f64 = std::make_unique<Trainer<double>>(plan.plan, read, batch, threads);
+                    else made->f32 = std::make_unique<Trainer<float>>(plan.plan, read, batch, threads);
+                } catch (...) {
+                    made->~TrainerOf();
+                    throw;
+                }
+            },
+            nb::arg("plan"), nb::arg("rule"), nb::arg("settings"), nb::arg("batch"), nb::arg("threads"),
+            nb::keep_alive<1, 2>())
+        .def(
+            "load",
+            [](TrainerOf& self, nb::object theta, nb::sequence state, Index step) {
+                self.on([&](auto& trainer, auto zero) {
+                    using T = decltype(zero);
+                    Arguments arguments;
+                    const Index count = self.plan.plan.n_parameters;
+                    const T* parameters = arguments.vector<T>(theta, count, "theta");
+                    if (nb::len(state) == 0) {
+                        trainer.load(parameters, nullptr, step);
+                    } else {
+                        const auto vectors = state_vectors<T>(arguments, state, trainer, count, false);
+                        trainer.load(parameters, vectors.data(), step);
+                    }
+                });
+            },
+            nb::arg("theta"), nb::arg("state"), nb::arg("step"))
+        .def(
+            "store",
+            [](TrainerOf& self, nb::object theta) {
+                self.on([&](auto& trainer, auto zero) {
+                    using T = decltype(zero);
+                    Arguments arguments;
+                    trainer.store(arguments.vector<T>(theta, self.plan.plan.n_parameters, "theta", true));
+                });
+            },
+            nb::arg("theta"))
+        .def(
+            "store_state",
+            [](TrainerOf& self, nb::sequence state) {
+                return self.on([&](auto& trainer, auto zero) {
+                    using T = decltype(zero);
+                    Arguments arguments;
+                    const auto vectors = state_vectors<T>(arguments, state, trainer, self.plan.plan.n_parameters, true);
+                    return trainer.store_state(vectors.data());
+                });
+            },
+            nb::arg("state"))
         .def("run", &run, nb::arg("X"), nb::arg("Y"), nb::arg("weights").none(), nb::arg("rows"), nb::arg("bounds"),
              nb::arg("rates"), nb::arg("penalties"), nb::arg("factors"), nb::arg("costs"), nb::arg("norms"),
              nb::arg("squares"), nb::arg("check"));

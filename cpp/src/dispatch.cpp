@@ -5,10 +5,10 @@
 
 namespace chainrule {
 
-#define CHAINRULE_DECLARE(isa)                    \
-    namespace isa {                               \
-    extern const Kernels<float> kernels_f32;      \
-    extern const Kernels<double> kernels_f64;     \
+#define CHAINRULE_DECLARE(isa)                \
+    namespace isa {                           \
+    extern const Kernels<float> kernels_f32;  \
+    extern const Kernels<double> kernels_f64; \
     }
 CHAINRULE_DECLARE(baseline)
 #if defined(__x86_64__)

@@ -130,14 +130,16 @@ Index Trainer<T>::store_state(T* const* state) const {
 template <class T>
 void Trainer<T>::back_up() {
     std::copy_n(net_.parameters.data(), net_.parameters.size(), before_[0].data());
-    for (std::size_t v = 0; v < state_.size(); ++v) std::copy_n(state_[v].data(), state_[v].size(), before_[v + 1].data());
+    for (std::size_t v = 0; v < state_.size(); ++v)
+        std::copy_n(state_[v].data(), state_[v].size(), before_[v + 1].data());
     steps_before_ = steps_taken_;
 }
 
 template <class T>
 void Trainer<T>::restore() {
     std::copy_n(before_[0].data(), net_.parameters.size(), net_.parameters.data());
-    for (std::size_t v = 0; v < state_.size(); ++v) std::copy_n(before_[v + 1].data(), state_[v].size(), state_[v].data());
+    for (std::size_t v = 0; v < state_.size(); ++v)
+        std::copy_n(before_[v + 1].data(), state_[v].size(), state_[v].data());
     steps_taken_ = steps_before_;
     for (std::size_t l = 1; l < plan_.layers.size(); ++l) net_.transpose(l);
 }
@@ -191,7 +193,8 @@ void Trainer<T>::examples_half(int thread, const Examples<T>& e, Index step) {
     const Index* which = e.rows + e.bounds[step];
     // shares of whole tiles, where there are enough of them
     const Index tile = n >= 4 * threads_ * k.rows_per_tile ? k.rows_per_tile : 1, tiles = (n + tile - 1) / tile;
-    const Index n0 = std::min(n, tiles * thread / threads_ * tile), n1 = std::min(n, tiles * (thread + 1) / threads_ * tile);
+    const Index n0 = std::min(n, tiles * thread / threads_ * tile),
+                n1 = std::min(n, tiles * (thread + 1) / threads_ * tile);
     if (n0 == n1) return;
     k.gather(e.X, which, 0, n0, n1, batch_.x);
     k.gather(e.Y, which, 0, n0, n1, batch_.y);
@@ -220,7 +223,8 @@ void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, T* 
     k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false});
     update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
     if (unit.layer > 0)
-        k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1, net_.transpose_of(unit.layer));
+        k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1,
+                    net_.transpose_of(unit.layer));
     if (unit.i0 == 0 && layer.bias) {
         k.bias_gradient(delta, n, unit.p, gradient, false);
         update(at.bias + column, width, false);
@@ -288,8 +292,8 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     }
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                                  \
-    template Step<T> step_of<T>(const RuleSettings&, Index, double, double);      \
+#define CHAINRULE_INSTANTIATE(T)                                             \
+    template Step<T> step_of<T>(const RuleSettings&, Index, double, double); \
     template class Trainer<T>;
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

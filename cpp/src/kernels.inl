@@ -117,7 +117,8 @@ void update(Rule rule, const Step<T>& s, T* theta, const T* gradient, T* first, 
         case Rule::rmsprop:
             return update_stretch<T, Rule::rmsprop>(s, theta, gradient, first, second, count, weights, sums);
         case Rule::adam: return update_stretch<T, Rule::adam>(s, theta, gradient, first, second, count, weights, sums);
-        case Rule::adamw: return update_stretch<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::adamw:
+            return update_stretch<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
     }
 }
 
@@ -141,21 +142,9 @@ bool finite(Panels<T> x, Index n0, Index n1) {  // x·0 is 0 for finite x alone
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {CHAINRULE_ISA_NAME,
-            Grid{Simd<T>::lanes},
-            tile_rows[3],
-            forward<T>,
-            backward<T>,
-            output_rows<T>,
-            gradient_block_of<T>,
-            bias_gradient<T>,
-            update<T>,
-            transpose_block<T>,
-            activate<T>,
-            gather_rows<T>,
-            scale<T>,
-            finite<T>,
-            row_product<T>};
+    return {CHAINRULE_ISA_NAME, Grid{Simd<T>::lanes}, tile_rows[3],     forward<T>, backward<T>,
+            output_rows<T>,     gradient_block_of<T>, bias_gradient<T>, update<T>,  transpose_block<T>,
+            activate<T>,        gather_rows<T>,       scale<T>,         finite<T>,  row_product<T>};
 }
 
 }  // namespace

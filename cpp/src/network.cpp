@@ -15,7 +15,8 @@ Index physical_memory() {
 
 void check_fits(Index bytes, const std::string& what, const std::string& remedy) {
     if (bytes > physical_memory())
-        throw TooLarge(what + ": expected arrays that fit in memory, got " + std::to_string(bytes) + " bytes. " + remedy);
+        throw TooLarge(what + ": expected arrays that fit in memory, got " + std::to_string(bytes) + " bytes. " +
+                       remedy);
 }
 
 namespace {
@@ -60,7 +61,8 @@ void panels_into(Panels<T> panels, Index n0, Index n1, Grid grid, T* matrix) {
 }
 
 bool stores_derivative(Activation g) {  // the others' is read off a
-    return g != Activation::identity && g != Activation::relu && g != Activation::leaky_relu && g != Activation::softmax;
+    return g != Activation::identity && g != Activation::relu && g != Activation::leaky_relu &&
+           g != Activation::softmax;
 }
 
 }  // namespace
@@ -116,7 +118,9 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
     Index columns = grid.padded(plan.inputs());
     for (const Layer& layer : plan.layers) {
         const Index width = grid.padded(layer.out);
-        columns = sum_of_sizes(columns, product_of_sizes(width, keep == Keep::training ? 3 : keep == Keep::all ? 2 : 1));
+        columns = sum_of_sizes(columns, product_of_sizes(width, keep == Keep::training ? 3
+                                                                : keep == Keep::all    ? 2
+                                                                                       : 1));
     }
     columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.outputs())));
     return product_of_sizes(product_of_sizes(columns, rows), sizeof(T));
@@ -278,9 +282,9 @@ struct Accumulated {
                     net.kernels.gradient({l == 0 ? batch.x : batch.a[l - 1], batch.delta[l], n, 0, layer.in, p,
                                           weights + p * grid.panel() * layer.in, !first});
                     if (layer.bias)
-                        net.kernels.bias_gradient(
-                            batch.delta[l], n, p,
-                            gradient.data() + net.packing.layers[l].bias + p * grid.panel(), !first);
+                        net.kernels.bias_gradient(batch.delta[l], n, p,
+                                                  gradient.data() + net.packing.layers[l].bias + p * grid.panel(),
+                                                  !first);
                 }
             }
         };
@@ -426,15 +430,27 @@ void Network<T>::example_costs(Index m, const T* a, const T* z, const T* Y, T* o
     const Grid grid = kernels_.grid;
     const Index outputs = plan_.outputs(), rows = std::min(m, rows_at_once), size = rows * grid.padded(outputs);
     const Buffer<T> a_data(size), z_data(size), y_data(size);
-    const Panels<T> ap{a_data.data(), rows, outputs}, zp{z_data.data(), rows, outputs}, yp{y_data.data(), rows, outputs};
+    const Panels<T> ap{a_data.data(), rows, outputs}, zp{z_data.data(), rows, outputs},
+        yp{y_data.data(), rows, outputs};
     const Layer& top = plan_.layers.back();
     for (Index first = 0; first < m; first += rows) {
         const Index n = std::min(rows, m - first);
         panels_from<T>(a + first * outputs, 0, n, grid, ap);
         panels_from<T>(z + first * outputs, 0, n, grid, zp);
         panels_from<T>(Y + first * outputs, 0, n, grid, yp);
-        kernels_.output({zp, ap, yp, {}, 0, n, nullptr, out + first, top.activation, top.parameter, plan_.cost,
-                         plan_.cost_parameter, plan_.matched});
+        kernels_.output({zp,
+                         ap,
+                         yp,
+                         {},
+                         0,
+                         n,
+                         nullptr,
+                         out + first,
+                         top.activation,
+                         top.parameter,
+                         plan_.cost,
+                         plan_.cost_parameter,
+                         plan_.matched});
     }
 }
 
@@ -472,16 +488,16 @@ bool RowPredictor<T>::predict(const T* theta, const Rows& X, Index row, T* out) 
     return true;
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                                                                       \
-    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                                  \
-    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                                \
-    template struct Weights<T>;                                                                                        \
-    template struct Batch<T>;                                                                                          \
-    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                                         \
-    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                              \
-    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*);           \
-    template double total_weight<T>(const T*, const Index*, Index);                                                    \
-    template class Network<T>;                                                                                         \
+#define CHAINRULE_INSTANTIATE(T)                                                                             \
+    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                        \
+    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                      \
+    template struct Weights<T>;                                                                              \
+    template struct Batch<T>;                                                                                \
+    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                               \
+    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                    \
+    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*); \
+    template double total_weight<T>(const T*, const Index*, Index);                                          \
+    template class Network<T>;                                                                               \
     template class RowPredictor<T>;
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

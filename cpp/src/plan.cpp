@@ -40,7 +40,8 @@ template <class Table>
 auto named(const Table& table, std::string_view name, const char* what) {
     for (const auto& [known, value] : table)
         if (known == name) return value;
-    throw std::invalid_argument(std::string(what) + ": expected one that is built in, got \"" + std::string(name) + "\"");
+    throw std::invalid_argument(std::string(what) + ": expected one that is built in, got \"" + std::string(name) +
+                                "\"");
 }
 
 Matched matched_pair(Activation g, Cost cost) {
@@ -68,8 +69,8 @@ Index sum_of_sizes(Index x, Index y) {
     return x + y;
 }
 
-Plan::Plan(std::span<const Index> given, std::span<const LayerSpec> specs, std::string_view cost_name,
-           double parameter, bool is_mean)
+Plan::Plan(std::span<const Index> given, std::span<const LayerSpec> specs, std::string_view cost_name, double parameter,
+           bool is_mean)
     : sizes(given.begin(), given.end()), cost(named(cost_names, cost_name, "cost")), cost_parameter(parameter),
       mean(is_mean), n_parameters(0) {
     if (sizes.size() < 2 || specs.size() + 1 != sizes.size())
@@ -78,8 +79,13 @@ Plan::Plan(std::span<const Index> given, std::span<const LayerSpec> specs, std::
     for (const Index n : sizes)
         if (n < 1) throw std::invalid_argument("sizes: expected at least 1 unit, got " + std::to_string(n));
     for (std::size_t l = 0; l < specs.size(); ++l) {
-        Layer layer{sizes[l], sizes[l + 1], named(activation_names, specs[l].activation, "activation"),
-                    specs[l].parameter, specs[l].bias, n_parameters, 0};
+        Layer layer{sizes[l],
+                    sizes[l + 1],
+                    named(activation_names, specs[l].activation, "activation"),
+                    specs[l].parameter,
+                    specs[l].bias,
+                    n_parameters,
+                    0};
         layer.bias_at = sum_of_sizes(n_parameters, product_of_sizes(layer.in, layer.out));
         n_parameters = sum_of_sizes(layer.bias_at, layer.bias ? layer.out : 0);
         layers.push_back(layer);

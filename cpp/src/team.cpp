@@ -12,8 +12,9 @@
 namespace chainrule {
 namespace {
 
-constexpr int spins = 200;    // some microseconds, longer than a thread of a small step is late
-constexpr int yields = 4000;  // then, for a millisecond or so, the processor is offered to others; at last the thread sleeps
+constexpr int spins = 200;  // some microseconds, longer than a thread of a small step is late
+constexpr int yields =
+    4000;  // then, for a millisecond or so, the processor is offered to others; at last the thread sleeps
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -39,7 +40,7 @@ void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old, bool
 }  // namespace
 
 struct Team::Shared {
-    alignas(64) std::atomic<std::uint32_t> calls{0};    // how many jobs there have been
+    alignas(64) std::atomic<std::uint32_t> calls{0};     // how many jobs there have been
     alignas(64) std::atomic<std::uint32_t> meetings{0};  // how many barriers have been passed
     alignas(64) std::atomic<int> arrived{0};
     Job job = nullptr;
@@ -110,7 +111,8 @@ Idle& idle() {  // never destroyed: the program may end while a team still waits
         // nobody may be inside while the process is copied; the child leaves the parent's teams alone
         pthread_atfork([] { idle().lock.lock(); }, [] { idle().lock.unlock(); },
                        [] {
-                           new (&idle().teams) std::vector<Team*>;  // the threads are gone, and so is all that is theirs
+                           new (&idle().teams)
+                               std::vector<Team*>;  // the threads are gone, and so is all that is theirs
                            idle().lock.unlock();
                        });
         return made;

@@ -37,7 +37,7 @@ CHAINRULE_INLINE Activated<T> tanh_and_derivative(vec<T> z) {  // tanh |z| = (1 
 template <class T>
 CHAINRULE_INLINE Activated<T> elu_and_derivative(vec<T> z, T alpha, T scale) {
     const vec<T> zero{};
-    const Reduced<T> e = reduced<T>(minimum<T>(z, zero));
+    const Reduced<T> e = reduced<T>(minimum<T>(zero, z));  // in this order NaN stays NaN
     const vec<T> power = e.half * e.other;
     const vec<T> below = scale * alpha * fma<T>(e.low, power, power - 1), slope = scale * alpha * ((e.low + 1) * power);
     return {z > zero ? scale * z : below, z > zero ? all<T>(scale) : slope};
@@ -105,22 +105,22 @@ CHAINRULE_INLINE Activated<T> activated(vec<T> z, T parameter) {
 }
 
 // Call f<A>() for the elementwise activation `which`.
-#define CHAINRULE_ON_ACTIVATION(which, f)                                                                              \
-    switch (which) {                                                                                                   \
-        case Activation::identity: f(Activation::identity); break;                                                     \
-        case Activation::logistic: f(Activation::logistic); break;                                                     \
-        case Activation::tanh: f(Activation::tanh); break;                                                             \
-        case Activation::relu: f(Activation::relu); break;                                                             \
-        case Activation::leaky_relu: f(Activation::leaky_relu); break;                                                 \
-        case Activation::elu: f(Activation::elu); break;                                                               \
-        case Activation::selu: f(Activation::selu); break;                                                             \
-        case Activation::gelu: f(Activation::gelu); break;                                                             \
-        case Activation::silu: f(Activation::silu); break;                                                             \
-        case Activation::softplus: f(Activation::softplus); break;                                                     \
-        case Activation::mish: f(Activation::mish); break;                                                             \
-        case Activation::softsign: f(Activation::softsign); break;                                                     \
-        case Activation::exp: f(Activation::exp); break;                                                               \
-        case Activation::softmax: break;                                                                               \
+#define CHAINRULE_ON_ACTIVATION(which, f)                              \
+    switch (which) {                                                   \
+        case Activation::identity: f(Activation::identity); break;     \
+        case Activation::logistic: f(Activation::logistic); break;     \
+        case Activation::tanh: f(Activation::tanh); break;             \
+        case Activation::relu: f(Activation::relu); break;             \
+        case Activation::leaky_relu: f(Activation::leaky_relu); break; \
+        case Activation::elu: f(Activation::elu); break;               \
+        case Activation::selu: f(Activation::selu); break;             \
+        case Activation::gelu: f(Activation::gelu); break;             \
+        case Activation::silu: f(Activation::silu); break;             \
+        case Activation::softplus: f(Activation::softplus); break;     \
+        case Activation::mish: f(Activation::mish); break;             \
+        case Activation::softsign: f(Activation::softsign); break;     \
+        case Activation::exp: f(Activation::exp); break;               \
+        case Activation::softmax: break;                               \
     }
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -16,9 +16,9 @@ CHAINRULE_INLINE vec<T> x_log_y(vec<T> x, vec<T> y) {  // 0 where x is 0, whatev
     const vec<T> zero{};
     const vec<T> safe = x == zero ? all<T>(1) : y;
     return x * each_lane<T>(safe, [](T v) {
-        if constexpr (sizeof(T) == 4) return ::logf(v);
-        else return ::log(v);
-    });
+               if constexpr (sizeof(T) == 4) return ::logf(v);
+               else return ::log(v);
+           });
 }
 
 template <class T>
@@ -49,7 +49,8 @@ CHAINRULE_INLINE Costed<T> costed(Cost cost, vec<T> a, vec<T> y, T p) {
         case Cost::poisson: return {a - x_log_y<T>(y, a), 1 - quotient<T>(y, a)};
         case Cost::huber: {
             const vec<T> size = absolute<T>(r), inner = size > all<T>(p) ? all<T>(p) : size;
-            return {inner * (size - static_cast<T>(0.5) * inner), r > all<T>(p) ? all<T>(p) : (r < all<T>(-p) ? all<T>(-p) : r)};
+            return {inner * (size - static_cast<T>(0.5) * inner),
+                    r > all<T>(p) ? all<T>(p) : (r < all<T>(-p) ? all<T>(-p) : r)};
         }
         case Cost::absolute_error: return {absolute<T>(r), r == r ? sign<T>(r) : r};
         case Cost::quantile: {

@@ -167,8 +167,8 @@ void product(Panels<T> a, Index n0, Index n1, const T* b, const T* bias, Panels<
         const Index m1 = n1 - m0 < block_rows + block_rows / 4 ? n1 : m0 + block_rows;  // no thin last block
         for (Index q0 = 0; q0 < panels; q0 += block_panels<T>) {
             const Index q1 = q0 + block_panels<T> < panels ? q0 + block_panels<T> : panels;
-            TileRows<T> rows{nullptr, P * a.capacity, (q1 < full ? q1 : full) - q0, nullptr, q1 > full ? tail : 0,
-                             tail_stride};
+            TileRows<T> rows{nullptr, P * a.capacity,       (q1 < full ? q1 : full) - q0,
+                             nullptr, q1 > full ? tail : 0, tail_stride};
             for (Index p = 0; p < grid.count(c.columns); ++p) {
                 const Index width = grid.width(c.columns, p);
                 const int vectors = static_cast<int>(width / V);

@@ -18,7 +18,9 @@ struct RuleSettings {
     Rule rule;
     double mu = 0, beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
     bool epsilon_hat = false;
-    [[nodiscard]] int vectors() const { return rule == Rule::sgd ? 0 : rule == Rule::adam || rule == Rule::adamw ? 2 : 1; }
+    [[nodiscard]] int vectors() const {
+        return rule == Rule::sgd ? 0 : rule == Rule::adam || rule == Rule::adamw ? 2 : 1;
+    }
 };
 
 // "sgd" (), "momentum" (μ), "nesterov" (μ), "rmsprop" (ρ, ε), "adam" (β₁, β₂, ε, ε̂), "adamw" (β₁, β₂, ε, λ).
@@ -33,7 +35,7 @@ Step<T> step_of(const RuleSettings& settings, Index number, double rate, double 
 template <class T>
 struct Examples {
     Rows X, Y;
-    const T* weights;          // or none
+    const T* weights;            // or none
     const Index *rows, *bounds;  // step j takes rows[bounds[j]..bounds[j + 1]]
     Index steps;
     const double *rates, *penalties, *factors;

@@ -14,9 +14,9 @@ enum class Rule { sgd, momentum, nesterov, rmsprop, adam, adamw };
 // Settings of one update, in T as NumPy would make them of Python's numbers.
 template <class T>
 struct Step {
-    T rate, penalty;                      // η; λ of (E29)
-    T mu;                                 // momentum, nesterov
-    T beta1, rest1, beta2, rest2;         // β, 1 − β; ρ of rmsprop is beta2
+    T rate, penalty;                          // η; λ of (E29)
+    T mu;                                     // momentum, nesterov
+    T beta1, rest1, beta2, rest2;             // β, 1 − β; ρ of rmsprop is beta2
     T epsilon, epsilon_now, rate_now, decay;  // with Adam's corrections; ηλ of adamw
 };
 
@@ -83,7 +83,7 @@ template <class T>
 struct Kernels {
     const char* name;
     Grid grid;
-    Index rows_per_tile;      // of the main tile: row ranges that are multiples of it waste nothing
+    Index rows_per_tile;  // of the main tile: row ranges that are multiples of it waste nothing
     void (*forward)(const ForwardLayer<T>&);
     void (*backward)(const BackwardLayer<T>&);
     void (*output)(const OutputLayer<T>&);

@@ -14,7 +14,20 @@ namespace chainrule {
 using Index = std::int64_t;
 
 enum class Activation {
-    identity, logistic, tanh, relu, leaky_relu, elu, selu, gelu, silu, softplus, mish, softsign, exp, softmax
+    identity,
+    logistic,
+    tanh,
+    relu,
+    leaky_relu,
+    elu,
+    selu,
+    gelu,
+    silu,
+    softplus,
+    mish,
+    softsign,
+    exp,
+    softmax
 };  // clang-format off
 enum class Cost {
     squared_error, half_squared_error, binary_cross_entropy, cross_entropy, poisson, huber, absolute_error, quantile,

@@ -23,7 +23,8 @@ CHAINRULE_INLINE void over_row(const Panels<T>& m, Index n, F f) {
 template <class T>
 CHAINRULE_INLINE T largest_of_row(const Panels<T>& z, Index n) {
     vec<T> top = all<T>(-static_cast<T>(HUGE_VAL));
-    over_row<T>(z, n, [&](Index at, Index lanes) { top = maximum<T>(first_lanes<T>(load(z.data + at), lanes, top), top); });
+    over_row<T>(z, n,
+                [&](Index at, Index lanes) { top = maximum<T>(first_lanes<T>(load(z.data + at), lanes, top), top); });
     T largest = top[0];
     for (int lane = 1; lane < Simd<T>::lanes; ++lane) largest = top[lane] > largest ? top[lane] : largest;
     return largest;
@@ -52,9 +53,8 @@ void softmax_product_rows(Panels<T> a, Panels<T> v, Index n0, Index n1) {
         vec<T> sum{};
         over_row<T>(a, n, [&](Index at, Index) { sum += load(a.data + at) * load(v.data + at); });  // a is 0 in padding
         const T inner = sum_lanes<T>(sum);
-        over_row<T>(a, n, [&](Index at, Index) {
-            store<T>(v.data + at, load(a.data + at) * (load(v.data + at) - inner));
-        });
+        over_row<T>(a, n,
+                    [&](Index at, Index) { store<T>(v.data + at, load(a.data + at) * (load(v.data + at) - inner)); });
     }
 }
 
@@ -135,6 +135,34 @@ void output_rows(const OutputLayer<T>& o) {
     }
 }
 
+// --- half precision, which not every compiler has a type for -----------------------------------------------------------
+struct Half {
+    std::uint16_t bits = 0;
+    explicit operator float() const {
+        const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16U, size = bits & 0x7fffU;
+        float magnitude = 0;
+        if (size < 0x7c00U) {  // shifted into place, the exponent is 112 too small; so are subnormal numbers put right
+            const std::uint32_t shifted = size << 13U;
+            std::memcpy(&magnitude, &shifted, sizeof magnitude);
+            magnitude *= 0x1p112F;
+        } else {  // infinite, or NaN
+            const std::uint32_t shifted = 0x7f800000U | size << 13U;
+            std::memcpy(&magnitude, &shifted, sizeof magnitude);
+        }
+        std::uint32_t value;
+        std::memcpy(&value, &magnitude, sizeof value);
+        value |= sign;
+        std::memcpy(&magnitude, &value, sizeof magnitude);
+        return magnitude;
+    }
+    explicit operator double() const { return static_cast<double>(static_cast<float>(*this)); }
+};
+
+template <class T, class S>
+inline constexpr bool same_type = false;
+template <class T>
+inline constexpr bool same_type<T, T> = true;
+
 // --- examples ---------------------------------------------------------------------------------------------------------
 // A row of `columns` numbers of type S, `stride` bytes apart, aligned or not, into row n of out.
 template <class T, class S>
@@ -144,7 +172,7 @@ void gather_row(const std::byte* from, Index stride, Index n, const Panels<T>& o
     for (Index p = 0; p < grid.count(out.columns); ++p) {
         const Index width = grid.width(out.columns, p), left = out.columns - p * P, count = left < P ? left : P;
         T* to = out.data + p * P * out.capacity + n * width;
-        if constexpr (sizeof(S) == sizeof(T) && S(0.5) != S(0)) {  // the same type: nothing to convert
+        if constexpr (same_type<T, S>) {  // nothing to convert
             if (stride == static_cast<Index>(sizeof(S))) {
                 std::memcpy(to, from + p * P * stride, static_cast<std::size_t>(count) * sizeof(S));
                 for (Index k = count; k < width; ++k) to[k] = T(0);
@@ -223,7 +251,7 @@ void gather_rows(const Rows& X, const Index* which, Index first, Index n0, Index
     switch (X.dtype) {
         case Dtype::f32: return gather_as<T, float>(X, which, first, n0, n1, out);
         case Dtype::f64: return gather_as<T, double>(X, which, first, n0, n1, out);
-        case Dtype::f16: return gather_as<T, _Float16>(X, which, first, n0, n1, out);
+        case Dtype::f16: return gather_as<T, Half>(X, which, first, n0, n1, out);
         case Dtype::i8: return gather_as<T, std::int8_t>(X, which, first, n0, n1, out);
         case Dtype::i16: return gather_as<T, std::int16_t>(X, which, first, n0, n1, out);
         case Dtype::i32: return gather_as<T, std::int32_t>(X, which, first, n0, n1, out);

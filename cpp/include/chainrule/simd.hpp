@@ -219,16 +219,16 @@ struct ExpSeries<float> {
 };
 template <>
 struct ExpSeries<double> {
-    static constexpr double c[] = {1.0 / 2,      1.0 / 6,       1.0 / 24,       1.0 / 120,        1.0 / 720,        1.0 / 5040,
-                                   1.0 / 40320,  1.0 / 362880,  1.0 / 3628800,  1.0 / 39916800,   1.0 / 479001600.0,
-                                   1.0 / 6227020800.0};
+    static constexpr double c[] = {1.0 / 2,       1.0 / 6,        1.0 / 24,          1.0 / 120,
+                                   1.0 / 720,     1.0 / 5040,     1.0 / 40320,       1.0 / 362880,
+                                   1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600.0, 1.0 / 6227020800.0};
 };
 
 // x = n ln 2 + r: e^x − 1 = 2^n (e^r − 1) + (2^n − 1).
 template <class T>
 struct Reduced {
-    vec<T> low;           // e^r − 1
-    vec<T> half, other;   // 2^⌊n/2⌋ and 2^(n − ⌊n/2⌋), as 2^n alone can overflow or be subnormal
+    vec<T> low;          // e^r − 1
+    vec<T> half, other;  // 2^⌊n/2⌋ and 2^(n − ⌊n/2⌋), as 2^n alone can overflow or be subnormal
 };
 
 template <class T>
