@@ -7,15 +7,19 @@ peer's own arithmetic. The constructor raises ImportError where the library isn'
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.workloads import Array, Problem
+from benchmarks.machine import blas, cores
+from benchmarks.remote import CAN_LIMIT, Remote
+from benchmarks.workloads import Array, Problem, Workload
 
 
 class Loop(Protocol):
@@ -26,8 +30,8 @@ class Loop(Protocol):
 
     def __init__(self, problem: Problem) -> None: ...
 
-    def start(self, threads: int) -> None:
-        """Begin anew from the problem's parameters."""
+    def start(self, threads: int | None) -> None:
+        """Begin anew from the problem's parameters, with so many threads (None: the peer's own choice)."""
 
     def run(self, epochs: int) -> None:
         """Train; done when it returns."""
@@ -36,21 +40,32 @@ class Loop(Protocol):
         """C of the data set, in chainrule's scaling: mean over examples, sum over outputs."""
 
 
+def can_express(peer: str, workload: Workload) -> bool:
+    """Whether the peer has the workload as it is, and not only one like it."""
+    return peer != "scikit-learn" or workload.output != "logistic"
+
+
 class Chainrule:
     """`cr.train`, with the backend that cr.Network chooses."""
 
     distribution: ClassVar[str] = "chainrule"
     settable_threads: ClassVar[bool] = True
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, dtype: str = "float32") -> None:
         self._cr = import_module("chainrule")
+        self._limit = import_module("threadpoolctl").threadpool_limits
         self._problem = problem
         work = problem.workload
         activations = [work.hidden] * (len(work.sizes) - 2) + [work.output]
-        self.net = self._cr.Network(work.sizes, activations=activations, cost=work.cost, dtype="float32")
+        self.net = self._cr.Network(work.sizes, activations=activations, cost=work.cost, dtype=dtype)
 
-    def start(self, threads: int) -> None:
+    def choice(self) -> int:
+        """How many threads it takes when it isn't told."""
+        return int(import_module("chainrule.engine.threads").chosen(self.net.plan, self._problem.workload.batch))
+
+    def start(self, threads: int | None) -> None:
         """Begin anew."""
+        self._limit(cores(), user_api="blas")  # the reference's own choice is what it finds
         self._threads = threads
         for layer, (W, b) in enumerate(zip(self._problem.W, self._problem.b, strict=True), start=1):
             self.net.W[layer][...] = W
@@ -67,7 +82,7 @@ class Chainrule:
             learning_rate=work.rate,
             batch_size=work.batch,
             epochs=epochs,
-            shuffle=self._problem.shuffle,
+            shuffle=False,
             n_threads=self._threads,
             verbose=0,
         )
@@ -88,9 +103,8 @@ class PlainNumpy:
     def __init__(self, problem: Problem) -> None:
         self._limit = import_module("threadpoolctl").threadpool_limits
         self._problem = problem
-        self._rng = np.random.default_rng(0)
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None) -> None:
         """Begin anew."""
         self._limit(threads, user_api="blas")  # stays until the next start: nothing is timed without one
         self.W = [W.copy() for W in self._problem.W]
@@ -103,10 +117,8 @@ class PlainNumpy:
         X, Y, batch = self._problem.X, self._problem.Y, self._problem.workload.batch
         update = {"sgd": self._sgd, "adam": self._adam}[self._problem.workload.optimizer]
         for _ in range(epochs):
-            order = self._rng.permutation(len(X)) if self._problem.shuffle else np.arange(len(X))
             for start in range(0, len(X), batch):
-                rows = order[start : start + batch]
-                update(self._gradients(X[rows], Y[rows]))
+                update(self._gradients(X[start : start + batch], Y[start : start + batch]))
 
     def _forward(self, x: Array) -> list[Array]:
         work = self._problem.workload
@@ -206,7 +218,8 @@ class ScikitLearn:
     """`fit` of MLPClassifier or MLPRegressor with warm_start, tol 0 and alpha 0; max_iter is the number of epochs.
 
     A regressor's output is the identity, on A too, where the others have a sigmoid. Its squared error has a ½, so SGD
-    gets twice the rate to take the same steps; Adam's steps don't scale with the cost.
+    gets twice the rate to take the same steps; Adam's steps don't scale with the cost. Its Adam adds ε to the
+    uncorrected root of v; the others' ε after the bias correction is √(1 − β₂ᵗ) times that, taken here as at t = 1.
     """
 
     distribution: ClassVar[str] = "scikit-learn"
@@ -225,10 +238,11 @@ class ScikitLearn:
             solver=work.optimizer,
             learning_rate_init=2 * work.rate if work.optimizer == "sgd" else work.rate,
             batch_size=work.batch,
-            shuffle=problem.shuffle,
+            shuffle=False,
             alpha=0.0,
             momentum=0.0,
             nesterovs_momentum=False,
+            epsilon=1e-8 * 0.001**0.5,
             tol=0.0,
             n_iter_no_change=np.inf,
             warm_start=True,
@@ -236,7 +250,7 @@ class ScikitLearn:
         )
         self.run(1)  # makes coefs_, which `start` overwrites
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None) -> None:
         """Begin anew: `fit` makes a fresh optimizer by itself, and under warm_start leaves coefs_ as they are."""
         self._limit(threads, user_api="blas")
         given = [*self._problem.W, *self._problem.b]
@@ -274,11 +288,13 @@ class PyTorch:
         self._torch = import_module("torch")
         self._problem = problem
         self._X, self._Y = self._torch.from_numpy(problem.X), self._torch.from_numpy(problem.Y)
+        batch = problem.workload.batch
+        self._batches = list(zip(self._X.split(batch), self._Y.split(batch), strict=True))
         nn = self._torch.nn
         self._per_output = problem.workload.cost == "squared_error"
         self._loss = nn.MSELoss() if self._per_output else nn.CrossEntropyLoss()
 
-    def start(self, threads: int) -> None:
+    def start(self, threads: int | None) -> None:
         """Begin anew."""
         self._torch.set_num_threads(threads)
         self.net = self._torch.nn.Sequential(*self._layers())
@@ -301,12 +317,11 @@ class PyTorch:
 
     def run(self, epochs: int) -> None:
         """Train."""
-        X, Y, net, loss, optimizer = self._X, self._Y, self.net, self._loss, self._optimizer
+        net, loss, optimizer = self.net, self._loss, self._optimizer
         for _ in range(epochs):
-            order = self._torch.randperm(len(X)) if self._problem.shuffle else self._torch.arange(len(X))
-            for rows in order.split(self._problem.workload.batch):
+            for x, y in self._batches:
                 optimizer.zero_grad()
-                loss(net(X[rows]), Y[rows]).backward()
+                loss(net(x), y).backward()
                 optimizer.step()
 
     def cost(self) -> float:
@@ -316,46 +331,34 @@ class PyTorch:
         return mean * self._problem.workload.sizes[-1] if self._per_output else mean
 
 
-class Jax:
-    """One jitted function per epoch, a lax.scan over its batches, which are gathered before it; Adam by hand.
-
-    Gathering in the scan's body was slower on A (39 against 29 µs) and level on B to D.
-    """
-
-    distribution: ClassVar[str] = "jax"
-    settable_threads: ClassVar[bool] = False
+class JaxHere:
+    """One jitted function per epoch, a lax.scan over its batches, which lie ready; Adam by hand."""
 
     def __init__(self, problem: Problem) -> None:
         self._jax = import_module("jax")
         self._jax.config.update("jax_platforms", "cpu")
         self._problem = problem
         self._X, self._Y = self._jax.numpy.asarray(problem.X), self._jax.numpy.asarray(problem.Y)
+        steps, batch = problem.workload.steps, problem.workload.batch
+        self._batches = tuple(a.reshape(steps, batch, *a.shape[1:]) for a in (self._X, self._Y))
         self._epoch = self._jax.jit(self._train_epoch, donate_argnums=(0, 1))
         self._cost = self._jax.jit(self._batch_cost)
 
-    def start(self, threads: int) -> None:  # noqa: ARG002 - it has no setting for this
+    def start(self) -> None:
         """Begin anew."""
         jnp, tree = self._jax.numpy, self._jax.tree
         self.parameters = [(jnp.array(W), jnp.array(b)) for W, b in zip(self._problem.W, self._problem.b, strict=True)]
         moments = [tree.map(jnp.zeros_like, self.parameters) for _ in range(2)]
         self._state = () if self._problem.workload.optimizer == "sgd" else (jnp.zeros(()), *moments)
-        self._key = self._jax.random.key(0)
 
     def run(self, epochs: int) -> None:
         """Train."""
         for _ in range(epochs):
-            self.parameters, self._state, self._key = self._epoch(
-                self.parameters, self._state, self._key, self._X, self._Y
-            )
+            self.parameters, self._state = self._epoch(self.parameters, self._state, self._batches)
         self._jax.block_until_ready(self.parameters)
 
-    def _train_epoch(self, parameters: Any, state: Any, key: Any, X: Any, Y: Any) -> tuple[Any, Any, Any]:
-        jax, batch = self._jax, self._problem.workload.batch
-        key, now = jax.random.split(key)
-        order = jax.random.permutation(now, len(X)) if self._problem.shuffle else jax.numpy.arange(len(X))
-        rows = order.reshape(-1, batch)
-        (parameters, state), _ = jax.lax.scan(self._step, (parameters, state), (X[rows], Y[rows]))
-        return parameters, state, key
+    def _train_epoch(self, parameters: Any, state: Any, batches: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self._jax.lax.scan(self._step, (parameters, state), batches)[0]  # type: ignore[no-any-return]
 
     def _step(self, carry: tuple[Any, Any], batch: tuple[Any, Any]) -> tuple[tuple[Any, Any], None]:
         parameters, state = carry
@@ -383,14 +386,42 @@ class Jax:
         step, first, second = state[0] + 1, state[1], state[2]
         first = tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
         second = tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-        root = jnp.sqrt(1 - 0.999**step)
-        rate = self._problem.workload.rate * root / (1 - 0.9**step)
+        root = jnp.sqrt(-jnp.expm1(step * math.log(0.999)))  # 1 − 0.999ᵗ in float32 is off by 3e-5 at first
+        rate = self._problem.workload.rate * root / -jnp.expm1(step * math.log(0.9))
         moved = tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + root * 1e-8), parameters, first, second)
         return moved, (step, first, second)
 
     def cost(self) -> float:
         """C."""
         return float(self._cost(self.parameters, self._X, self._Y))
+
+
+class Jax:
+    """JaxHere in processes of their own: it has as many threads as the process has cores when it is first used."""
+
+    distribution: ClassVar[str] = "jax"
+    settable_threads: ClassVar[bool] = CAN_LIMIT
+
+    def __init__(self, problem: Problem) -> None:
+        if find_spec("jax") is None:
+            raise ModuleNotFoundError("No module named 'jax'")
+        self._problem = problem
+        self._loops: dict[int | None, Remote] = {}
+
+    def start(self, threads: int | None) -> None:
+        """Begin anew."""
+        if threads not in self._loops:
+            self._loops[threads] = Remote(JaxHere, self._problem, cores=threads)
+        self._loop = self._loops[threads]
+        self._loop("start")
+
+    def run(self, epochs: int) -> None:
+        """Train."""
+        self._loop("run", epochs)
+
+    def cost(self) -> float:
+        """C."""
+        return float(self._loop("cost"))
 
 
 PEERS: dict[str, type[Loop]] = {
@@ -400,3 +431,48 @@ PEERS: dict[str, type[Loop]] = {
     "scikit-learn": ScikitLearn,
     "NumPy": PlainNumpy,
 }
+
+
+class Sgemm:
+    """No peer: NumPy's product of two float32 matrices, SIDE square, as a loop of one step an epoch."""
+
+    SIDE = 2048
+    FLOPS = 2 * SIDE**3
+
+    def __init__(self) -> None:
+        self._limit = import_module("threadpoolctl").threadpool_limits
+        rng = np.random.default_rng(0)
+        self._A, self._B = (rng.standard_normal((self.SIDE, self.SIDE), dtype=np.float32) for _ in range(2))
+        self._out = self._A @ self._B
+
+    def start(self, threads: int | None) -> None:
+        """Set the number of threads."""
+        self._limit(threads, user_api="blas")
+
+    def run(self, epochs: int) -> None:
+        """Multiply."""
+        for _ in range(epochs):
+            np.matmul(self._A, self._B, out=self._out)
+
+    def kernels(self) -> str:
+        """Which kernels NumPy's BLAS takes."""
+        return blas()
+
+
+class SgemmElsewhere:
+    """Sgemm in a process whose OpenBLAS chooses its kernels itself, whatever OPENBLAS_CORETYPE says here."""
+
+    def __init__(self) -> None:
+        self._sgemm = Remote(Sgemm, without=["OPENBLAS_CORETYPE"])
+
+    def start(self, threads: int | None) -> None:
+        """Set the number of threads."""
+        self._sgemm("start", threads)
+
+    def run(self, epochs: int) -> None:
+        """Multiply."""
+        self._sgemm("run", epochs)
+
+    def kernels(self) -> str:
+        """Which kernels its BLAS takes."""
+        return str(self._sgemm("kernels"))

@@ -1,281 +1,213 @@
-"""Microseconds per training step, chainrule beside scikit-learn, PyTorch, JAX and NumPy by hand.
+"""Microseconds per training step, chainrule beside PyTorch, JAX, scikit-learn and NumPy by hand, and beside sgemm.
 
 Run it from the repository root:
 
-    python -m benchmarks.peers                          # A to D, under 3 minutes
-    python -m benchmarks.peers --workloads E            # large matrices, about 4 minutes
+    python -m benchmarks.peers                          # A to E, under 10 minutes
+    python -m benchmarks.peers --rounds 3               # under 5
     python -m benchmarks.peers --workloads A,C --peers PyTorch,NumPy --rounds 15 --seconds 0.5 --json peers.json
+    env -u OPENBLAS_CORETYPE python -m benchmarks.peers # where that variable holds NumPy's BLAS to other kernels
 
-What is timed: each library's own training loop (benchmarks/loops.py), in float32, over a data set in memory
-(benchmarks/workloads.py), for as many whole epochs as fill `--seconds`, at least one, divided by the number of steps.
-A step is the gather of a shuffled batch, forward, backward and the update of the optimizer; a share of what a loop does
-once per epoch (the permutation; in JAX the gather too) is in it, and so is a share of what it does once per call:
-cr.train and scikit-learn's fit check their input and make their optimizer, and cr.train sets the number of threads. At
-0.3 s a call that is a few per cent at most. chainrule and scikit-learn keep the cost of every batch and chainrule the
-norm of its gradient too, because their loops always do; the other three compute no cost that their update doesn't need.
+What is timed: each library's own training loop (benchmarks/loops.py), in float32, without shuffling, over a data set in
+memory (benchmarks/workloads.py), for as many whole epochs as fill `--seconds`, at least one (E: two, of four steps),
+divided by the number of steps. A step is forward, backward and the update of the optimizer; a share of what a loop does
+once per call is in it: cr.train and scikit-learn's fit check their input and make their optimizer. chainrule and
+scikit-learn keep the cost of every batch and chainrule the norm of its gradient too, because their loops always do; the
+other three compute no cost that their update doesn't need.
 
 How: a warm-up epoch, which also compiles, before every measurement, which starts from the same parameters each time.
-Rounds interleave, each measuring every peer once in turn, and the figure is the median over rounds. Where a library
-lets one choose, one and two threads are both measured and the better median is taken. The ratio is the peer's time over
-chainrule's in the same round, and its median over rounds: above 1, chainrule is the faster. On a busy machine trust the
-ratios before the microseconds.
+Rounds interleave, each measuring everybody once in turn, and the figure is the median over rounds. Each library is
+measured on one and on two threads (JAX in two processes of its own, one of which may use one core only) and the better
+median is taken. "Times faster" is the best peer's time over chainrule's in the same round, its median over rounds.
+On a busy machine trust the ratios before the microseconds.
 
-Before timing, three steps without shuffling must bring every peer to the same cost; one that disagrees ends the run.
+The share of sgemm is the step's useful floating-point operations, divided by its time and by the rate at which NumPy
+multiplies two 2048 × 2048 matrices on as many threads in the same round. Useful are, for each layer, 2·N·I·O for Z, the
+same for d𝒲, and the same for Δ of the layer below unless that is the input. If OPENBLAS_CORETYPE holds OpenBLAS to some
+kernels, the same is measured in a process without it: the last column is the share of that rate.
+
+Before timing, three steps from the same parameters must bring every peer, at each number of threads, to the same cost;
+one that disagrees ends the run. A star marks a peer that can't express the workload: it does a similar one, is not
+checked, and can't be the best peer. scikit-learn has no sigmoid output under squared error; on A it has the identity.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
 import json
 import os
-import platform
 import statistics
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.loops import PEERS, Loop
-from benchmarks.workloads import WORKLOADS, Problem, Workload, make_problem
+from benchmarks.loops import PEERS, Sgemm, SgemmElsewhere, can_express
+from benchmarks.machine import cores, header, machine
+from benchmarks.rounds import Contestant, in_us, play, ratio
+from benchmarks.workloads import WORKLOADS, Workload, make_problem
 
 BASE = "chainrule"
-TOLERANCE = 1e-5
-"""Of costs, relative: float32 rounds a sum of up to 2048 products to about √2048 · 6e-8 = 3e-6 of it."""
-ANOTHER_EPSILON = 1e-3
-"""The same for scikit-learn's Adam, whose ε lacks the bias correction: 1/√(1 − β₂) = 32 times larger at first."""
-SETTLE = 0.05
-"""Seconds of rest before a measurement: OpenBLAS's threads spin for some 30 ms after the last product they shared."""
+CHECKED = 3
+"""Steps before costs are compared: few, as Adam moves a weight by its rate however small the gradient, whose sign can
+be one of rounding (D: float32 and float64 differ by 1e-4 after 16)."""
+TOLERANCE = 1e-4
+"""Of costs, relative: float32 rounds a sum of up to 2048 products to about √2048 · 6e-8 = 3e-6 of it, in each step."""
+SGEMM, ELSEWHERE = "sgemm", "sgemm, best kernels"
+THREADS = range(1, min(2, cores()) + 1)
 
 
-@dataclass
-class Contestant:
-    """A peer at a number of threads (None: its own choice) on one workload; `rounds` are microseconds a step."""
-
-    peer: str
-    threads: int | None
-    loop: Loop
-    steps: int
-    epochs: int = 1
-    rounds: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Microseconds a step."""
-        return statistics.median(self.rounds)
-
-    def calibrate(self, seconds: float) -> None:
-        """Choose how many epochs fill `seconds`."""
-        self.epochs = max(1, round(seconds / (self._measure() * 1e-6 * self.steps)))
-
-    def play(self) -> None:
-        """Measure once more."""
-        self.rounds.append(self._measure())
-
-    def _measure(self) -> float:
-        time.sleep(SETTLE)
-        self.loop.start(self.threads or 1)
-        self.loop.run(1)
-        begin = time.perf_counter()
-        self.loop.run(self.epochs)
-        return (time.perf_counter() - begin) * 1e6 / (self.epochs * self.steps)
-
-
+# --- the measurement --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Result:
-    """The better of a peer's contestants, with what it is compared with."""
+class Race:
+    """A workload's contestants after their rounds."""
 
-    contestant: Contestant
-    base: Contestant
+    workload: Workload
+    contestants: list[Contestant]
 
-    @property
-    def ratios(self) -> list[float]:
-        """Time over chainrule's, round by round."""
-        return [mine / base for mine, base in zip(self.contestant.rounds, self.base.rounds, strict=True)]
+    def at(self, name: str, threads: int | None) -> Contestant:
+        """The one at this number of threads."""
+        return next(c for c in self.contestants if (c.name, c.threads) == (name, threads))
+
+    def better(self, name: str) -> Contestant:
+        """The one at the better number of threads."""
+        return min((c for c in self.contestants if c.name == name and c.threads), key=lambda c: c.median)
+
+    def best_peer(self) -> Contestant | None:
+        """The fastest of those that do the same work."""
+        names = {c.name for c in self.contestants} & PEERS.keys() - {BASE}
+        able = [self.better(name) for name in names if can_express(name, self.workload)]
+        return min(able, key=lambda c: c.median, default=None)
+
+    def share(self, threads: int, product: str) -> float:
+        """Chainrule's useful operations a second over sgemm's, on as many threads."""
+        return ratio(self.at(product, threads), self.at(BASE, threads)) * self.workload.flops / Sgemm.FLOPS
 
 
-# --- the check --------------------------------------------------------------------------------------------------------
-def check(workload: Workload, peers: Sequence[str]) -> str:
-    """Hold the peers' costs after three steps against chainrule's. Raises SystemExit where one differs."""
-    problem = make_problem(workload, rows=3 * workload.batch, shuffle=False)
-    before, expected = _costs_around_an_epoch(problem, BASE)
-    if abs(expected - before) < 100 * TOLERANCE * before:
-        raise SystemExit(f"{workload.name}: three steps move the cost too little for a check, {before} to {expected}")
-    compared = []
+def race(workload: Workload, peers: Sequence[str], products: dict[str, Any], rounds: int, seconds: float) -> Race:
+    """Check the peers, then let everybody play."""
+    print(check(workload, enter(workload, peers, CHECKED)), flush=True)
+    contestants = enter(workload, peers)
+    contestants += [Contestant(name, threads, loop, 1) for name, loop in products.items() for threads in THREADS]
+    play(workload.name, contestants, rounds, seconds)
+    return Race(workload, contestants)
+
+
+def enter(workload: Workload, peers: Sequence[str], steps: int | None = None) -> list[Contestant]:
+    """Everybody at each number of threads, on data for so many steps (None: an epoch's), chainrule first."""
+    problem = make_problem(workload, steps)
+    contestants = []
     for peer in peers:
-        if peer == BASE or (peer == "scikit-learn" and workload.output == "logistic"):  # it has no such output
+        loop = PEERS[peer](problem)
+        choices = [*THREADS, *([None] if peer == BASE else [])] if loop.settable_threads else [len(THREADS)]
+        contestants += [Contestant(peer, threads, loop, problem.workload.steps) for threads in choices]
+    return contestants
+
+
+def check(workload: Workload, contestants: Sequence[Contestant]) -> str:
+    """Hold the costs after CHECKED steps against chainrule's on one thread. Raises SystemExit where one differs."""
+    before, expected = _costs_around_an_epoch(contestants[0])
+    if abs(expected - before) < 10 * TOLERANCE * before:
+        raise SystemExit(f"{workload.name}: {CHECKED} steps leave the cost near {before}, which checks nothing")
+    compared: dict[str, float] = {}
+    for c in contestants[1:]:
+        if not can_express(c.name, workload):
             continue
-        got = _costs_around_an_epoch(problem, peer)[1]
+        got = _costs_around_an_epoch(c)[1]
         difference = abs(got - expected) / expected
-        if not difference <= _tolerance(workload, peer):
-            raise SystemExit(f"{workload.name}: after three steps {peer} is at cost {got}, {BASE} at {expected}")
-        compared.append(f"{peer} {difference:.0e}")
+        if not difference <= TOLERANCE:
+            raise SystemExit(f"{workload.name}: after {CHECKED} steps {c.name} is at cost {got}, {BASE} at {expected}")
+        compared[c.name] = max(difference, compared.get(c.name, 0.0))
     return (
-        f"{workload.name}: three steps take the cost from {before:.6g} to {expected:.6g}; "
-        f"off by, relatively: {', '.join(compared) or 'nobody compared'}."
+        f"{workload.name}: {CHECKED} steps take the cost from {before:.6g} to {expected:.6g}; "
+        f"off by, relatively: {', '.join(f'{name} {off:.0e}' for name, off in compared.items())}."
     )
 
 
-def _tolerance(workload: Workload, peer: str) -> float:
-    return ANOTHER_EPSILON if peer == "scikit-learn" and workload.optimizer == "adam" else TOLERANCE
-
-
-def _costs_around_an_epoch(problem: Problem, peer: str) -> tuple[float, float]:
-    loop = PEERS[peer](problem)
-    loop.start(1)
+def _costs_around_an_epoch(contestant: Contestant) -> tuple[float, float]:
+    loop: Any = contestant.loop
+    loop.start(contestant.threads)
     before = loop.cost()
     loop.run(1)
     return before, loop.cost()
 
 
-# --- the measurement --------------------------------------------------------------------------------------------------
-def measure(workload: Workload, peers: Sequence[str], rounds: int, seconds: float) -> list[Contestant]:
-    """Let every peer, at every number of threads, play `rounds` rounds."""
-    contestants = _enter(make_problem(workload, workload.rows, shuffle=True), peers)
-    for contestant in contestants:
-        contestant.calibrate(seconds)
-    for number in range(rounds):
-        _tell(f"\r{workload.name}: round {number + 1} of {rounds} ")
-        for contestant in contestants:
-            contestant.play()
-    _tell("\n")
-    return contestants
-
-
-def _enter(problem: Problem, peers: Sequence[str]) -> list[Contestant]:
-    contestants = []
-    for peer in peers:
-        loop, steps = PEERS[peer](problem), problem.workload.steps
-        choices = range(1, min(2, cores()) + 1) if loop.settable_threads else [None]
-        contestants += [Contestant(peer, threads, loop, steps) for threads in choices]
-    return contestants
-
-
-def results(contestants: Sequence[Contestant]) -> dict[str, Result]:
-    """Take the better number of threads of each peer."""
-    best: dict[str, Contestant] = {}
-    for contestant in contestants:
-        if contestant.peer not in best or contestant.median < best[contestant.peer].median:
-            best[contestant.peer] = contestant
-    return {peer: Result(contestant, best[BASE]) for peer, contestant in best.items()}
-
-
 # --- what is printed --------------------------------------------------------------------------------------------------
-def summary(table: dict[str, dict[str, Result]], peers: Sequence[str]) -> str:
-    """The table of medians and ratios, in markdown."""
-    lines = [f"| µs a step (ratio to {BASE}) | {' | '.join(peers)} |", "|---|" + "--:|" * len(peers)]
-    for name, row in table.items():
-        cells = [f"{_us(row[p].contestant.median)} ({statistics.median(row[p].ratios):.2f}×)" for p in peers]
-        lines.append(f"| {WORKLOADS[name].title} | {' | '.join(cells)} |")
+def summary(races: Sequence[Race], peers: Sequence[str], products: Sequence[str]) -> str:
+    """The table of medians, the ratio to the best peer, and the shares."""
+    shares = ["share of sgemm", "share of sgemm, best kernels"][: len(products)]
+    lines = [_row("µs a step", *peers, "times faster than the best peer", *shares), _rule(len(peers) + 1 + len(shares))]
+    for r in races:
+        best, mine = r.best_peer(), r.better(BASE)
+        cells = [in_us(r.better(p).median) + ("" if can_express(p, r.workload) else "*") for p in peers]
+        cells.append(f"{ratio(best, mine):.2f} ({best.name})" if best else "no peer")
+        lines.append(_row(r.workload.title, *cells, *(f"{r.share(mine.threads or 1, p):.2f}" for p in products)))
     return "\n".join(lines)
 
 
-def details(table: dict[str, dict[str, Result]]) -> str:
-    """The table of spreads and numbers of threads, in markdown."""
-    lines = [
-        "| workload | peer | threads | µs: median | min | max | ratio: median | min | max | steps a round |",
-        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+def threads(races: Sequence[Race], products: Sequence[str]) -> str:
+    """The table of what chainrule's threads bring."""
+    counts = [f"{n} thread{'s' * (n > 1)}" for n in THREADS]
+    columns = ["speed-up", "its own choice (threads)", *(f"share of {name}, {' / '.join(counts)}" for name in products)]
+    lines = [_row("chainrule, µs a step", *counts, *columns), _rule(len(counts) + len(columns))]
+    for r in races:
+        cells = [in_us(r.at(BASE, n).median) for n in THREADS]
+        cells += [f"{ratio(r.at(BASE, 1), r.at(BASE, THREADS[-1])):.2f}", _own_choice(r)]
+        cells += [" / ".join(f"{r.share(n, name):.2f}" for n in THREADS) for name in products]
+        lines.append(_row(r.workload.name, *cells))
+    return "\n".join(lines)
+
+
+def _own_choice(r: Race) -> str:
+    own: Any = r.at(BASE, None)
+    return f"{in_us(own.median)} ({own.loop.choice()})"
+
+
+def rates(races: Sequence[Race], products: dict[str, Any]) -> str:
+    """GFLOP/s of sgemm, in words."""
+    texts = []
+    for name, loop in products.items():
+        medians = [statistics.median(t for r in races for t in r.at(name, n).rounds) for n in THREADS]
+        figures = " and ".join(f"{Sgemm.FLOPS / median / 1e3:.0f}" for median in medians)
+        texts.append(f"{figures} ({loop.kernels()})")
+    counts = " and ".join(map(str, THREADS))
+    return f"sgemm, {Sgemm.SIDE} square, GFLOP/s on {counts} thread{'s' * (len(THREADS) > 1)}: {'; '.join(texts)}."
+
+
+def details(races: Sequence[Race], peers: Sequence[str]) -> str:
+    """The table of spreads and numbers of threads."""
+    lines = [_row("workload", "peer", "threads", "µs: median", "min", "max", "steps a round"), _rule(6)]
+    for r in races:
+        for c in map(r.better, peers):
+            figures = map(in_us, (c.median, min(c.rounds), max(c.rounds)))
+            lines.append(_row(r.workload.name, c.name, str(c.threads), *figures, str(c.epochs * c.steps)))
+    return "\n".join(lines)
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _rule(columns: int) -> str:
+    return "|---|" + "--:|" * columns
+
+
+def as_json(races: Sequence[Race], rounds: int, seconds: float) -> dict[str, Any]:
+    """Every round of everybody, also at the worse number of threads."""
+    results = [
+        {"workload": r.workload.name, "name": c.name, "threads": c.threads, "microseconds": c.rounds}
+        for r in races
+        for c in r.contestants
     ]
-    for name, row in table.items():
-        for peer, result in row.items():
-            c, ratios = result.contestant, result.ratios
-            times = [_us(t) for t in (c.median, min(c.rounds), max(c.rounds))]
-            quotients = [f"{r:.2f}" for r in (statistics.median(ratios), min(ratios), max(ratios))]
-            cells = [name, peer, str(c.threads or "its own"), *times, *quotients, str(c.epochs * c.steps)]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _us(microseconds: float) -> str:
-    return f"{microseconds:,.0f}" if microseconds >= 100 else f"{microseconds:.1f}"
-
-
-def machine() -> dict[str, Any]:
-    """What the figures depend on besides the code."""
-    settings = {k: v for k, v in os.environ.items() if k.startswith(("OPENBLAS_", "OMP_", "MKL_", "XLA_", "CHAINRULE"))}
-    return {
-        "date": datetime.date.today().isoformat(),
-        "cpu": _cpu(),
-        "cores": cores(),
-        "python": platform.python_version(),
-        "blas": _blas(),
-        "environment": settings,
-    }
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def _blas() -> list[str]:
-    import numpy  # noqa: F401 - loads the BLAS that is asked about
-    from threadpoolctl import threadpool_info
-
-    blas = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return [f"{pool['prefix']} {pool['version']}, {pool.get('architecture', 'unknown')} kernels" for pool in blas]
-
-
-def _header(peers: Sequence[str], rounds: int, seconds: float) -> str:
-    here = machine()
-    names = [f"{PEERS[peer].distribution} {version(peer)}" for peer in peers]
-    lines = [
-        f"{here['cpu']}, {here['cores']} cores, {here['date']}; Python {here['python']}, {', '.join(names)}.",
-        f"BLAS of chainrule, scikit-learn and NumPy: {'; '.join(here['blas'])}.",
-        f"Medians of {rounds} interleaved rounds of {seconds:g} s, float32.",
-    ]
-    if here["environment"]:
-        lines.insert(2, f"Set: {' '.join(f'{k}={v}' for k, v in here['environment'].items())}.")
-    return "\n".join(lines)
-
-
-def version(peer: str) -> str:
-    """Version of the peer's distribution."""
-    return importlib.metadata.version(PEERS[peer].distribution)
-
-
-def as_json(played: dict[str, list[Contestant]], peers: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Every round of every contestant, also of those whose number of threads was the worse."""
-    return {
-        "machine": machine(),
-        "versions": {PEERS[peer].distribution: version(peer) for peer in peers},
-        "rounds": rounds,
-        "seconds": seconds,
-        "results": [
-            {
-                "workload": name,
-                "peer": c.peer,
-                "threads": c.threads,
-                "taken": results(contestants)[c.peer].contestant is c,
-                "microseconds": c.rounds,
-            }
-            for name, contestants in played.items()
-            for c in contestants
-        ],
-    }
-
-
-def _tell(text: str) -> None:
-    print(text, end="", file=sys.stderr, flush=True)
+    return {"machine": machine(), "rounds": rounds, "seconds": seconds, "results": results}
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
 def installed(peers: Sequence[str]) -> list[str]:
     """The peers that are here, chainrule first; says which aren't."""
-    here = []
+    here, problem = [], make_problem(WORKLOADS["C"])
     for peer in dict.fromkeys([BASE, *peers]):
         try:
-            PEERS[peer](make_problem(WORKLOADS["C"], 64, shuffle=False))
+            PEERS[peer](problem)
         except ImportError as error:
             print(f"{peer} is left out: {error}.")
         else:
@@ -299,10 +231,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--workloads", type=_names([*WORKLOADS]), default=["A", "B", "C", "D"], help="such as A,C")
+    parser.add_argument("--workloads", type=_names([*WORKLOADS]), default=[*WORKLOADS], help="such as A,C")
     parser.add_argument("--peers", type=_names([*PEERS]), default=[*PEERS], help=f"of {', '.join(PEERS)}")
     parser.add_argument("--rounds", type=int, default=7, help="how often each peer is measured (7)")
-    parser.add_argument("--seconds", type=float, default=0.3, help="of a measurement (0.3), at least one epoch")
+    parser.add_argument("--seconds", type=float, default=0.3, help="of a measurement (0.3), at least an epoch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round's figures there too")
     return parser.parse_args(argv)
 
@@ -311,12 +243,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Check, measure, print."""
     args = _arguments(argv)
     peers = installed(args.peers)
-    print("\n".join(check(WORKLOADS[name], peers) for name in args.workloads), flush=True)
-    played = {name: measure(WORKLOADS[name], peers, args.rounds, args.seconds) for name in args.workloads}
-    table = {name: results(contestants) for name, contestants in played.items()}
-    print(f"\n{_header(peers, args.rounds, args.seconds)}\n\n{summary(table, peers)}\n\n{details(table)}")
+    products: dict[str, Any] = {SGEMM: Sgemm()}
+    if "OPENBLAS_CORETYPE" in os.environ:
+        products[ELSEWHERE] = SgemmElsewhere()
+    races = [race(WORKLOADS[name], peers, products, args.rounds, args.seconds) for name in args.workloads]
+    print(f"\n{header([PEERS[peer].distribution for peer in peers])}")
+    print(f"Medians of {args.rounds} interleaved rounds of {args.seconds:g} s, float32. {rates(races, products)}")
+    for table in (summary(races, peers, [*products]), threads(races, [*products]), details(races, peers)):
+        print(f"\n{table}")
+    if any(not can_express(peer, r.workload) for peer in peers for r in races):
+        print("\n* a similar workload, with an identity output: not compared.")
     if args.json is not None:
-        args.json.write_text(json.dumps(as_json(played, peers, args.rounds, args.seconds), indent=1) + "\n")
+        args.json.write_text(json.dumps(as_json(races, args.rounds, args.seconds), indent=1) + "\n")
 
 
 if __name__ == "__main__":

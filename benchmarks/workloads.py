@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +33,12 @@ class Workload:
         return self.rows // self.batch
 
     @property
+    def flops(self) -> int:
+        """Useful floating-point operations of a step: Z and d𝒲 of every layer, Δ of every layer but the first."""
+        products = [a * b for a, b in itertools.pairwise(self.sizes)]
+        return 2 * self.batch * (2 * sum(products) + sum(products[1:]))
+
+    @property
     def title(self) -> str:
         """What a row of the table is called, in the words of PEERS.md."""
         hidden = {"logistic": "sigmoid", "relu": "ReLU"}[self.hidden]
@@ -55,10 +62,10 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """A workload with its data set and initial parameters.
+    """A workload with its data set and initial parameters. An epoch takes the rows as they lie.
 
     X is (rows, n_0). Y is (rows,) of class indices under cross-entropy, else (rows, n_L). W[l] is (n_l, n_{l+1}),
-    b[l] is (n_{l+1},), counted from 0 here. Without `shuffle` an epoch takes the rows as they lie.
+    b[l] is (n_{l+1},), counted from 0 here.
     """
 
     workload: Workload
@@ -66,26 +73,27 @@ class Problem:
     Y: NDArray[Any]
     W: list[Array]
     b: list[Array]
-    shuffle: bool
 
 
-def make_problem(workload: Workload, rows: int, shuffle: bool) -> Problem:
-    """Draw data and parameters, the same for every call.
+def make_problem(workload: Workload, steps: int | None = None) -> Problem:
+    """Draw data for so many steps (None: an epoch's) and parameters, the same for every call.
 
     Targets are noise, so that gradients stay large and a step costs the same however long training has run.
     """
-    rng = np.random.default_rng(0)
+    if steps is not None:
+        workload = replace(workload, rows=steps * workload.batch)
+    rng, rows = np.random.default_rng(0), workload.rows
     X = rng.standard_normal((rows, workload.sizes[0]), dtype=np.float32)
     W, b = [], []
-    for fan_in, fan_out in zip(workload.sizes, workload.sizes[1:], strict=False):
+    for fan_in, fan_out in itertools.pairwise(workload.sizes):
         bound = math.sqrt(6 / (fan_in + fan_out))
         W.append(rng.uniform(-bound, bound, (fan_in, fan_out)).astype(np.float32))
         b.append(rng.uniform(-0.1, 0.1, fan_out).astype(np.float32))  # not 0: the check before timing should see them
-    return Problem(workload, X, _targets(workload, rows, rng), W, b, shuffle)
+    return Problem(workload, X, _targets(workload, rng), W, b)
 
 
-def _targets(workload: Workload, rows: int, rng: np.random.Generator) -> NDArray[Any]:
-    n_out = workload.sizes[-1]
+def _targets(workload: Workload, rng: np.random.Generator) -> NDArray[Any]:
+    rows, n_out = workload.rows, workload.sizes[-1]
     classes = rng.integers(n_out, size=rows)
     if workload.cost == "cross_entropy":
         return classes

@@ -6,9 +6,11 @@ both reductions, with and without sample weights: each pair of values occurs tog
 
 from __future__ import annotations
 
+import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from itertools import combinations, product
 from typing import Any
 
@@ -21,6 +23,10 @@ from chainrule.engine.plan import Plan
 from chainrule.maths.activations import BUILT_IN as ACTIVATIONS
 from chainrule.maths.activations import activation
 from chainrule.maths.costs import cost as find_cost
+
+HAS_NATIVE = find_spec("chainrule._core") is not None or bool(os.environ.get("CHAINRULE_REQUIRE_NATIVE"))
+BACKENDS = ("reference", "native") if HAS_NATIVE else ("reference",)
+"""What every case runs on; only an installation without a compiled core, which it may be, leaves the native one out."""
 
 COSTS = (
     "squared_error",
@@ -71,6 +77,10 @@ class Problem:
     @property
     def plan(self) -> Plan:
         return self.net.plan
+
+    def on(self, backend: str) -> Problem:
+        """The same numbers, computed by this backend."""
+        return replace(self, net=Network.from_plan(self.plan, self.net.parameters.copy(), backend))
 
 
 def fits(output: str, cost: str) -> bool:

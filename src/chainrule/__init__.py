@@ -1,32 +1,32 @@
 """chainrule: dense feed-forward networks by explicit backpropagation, every derivative open to inspection."""
 
-from typing import TYPE_CHECKING, Any
-
-from chainrule import derivatives
-from chainrule.data.pipeline import load_pipeline
-from chainrule.engine.network import Network
-from chainrule.errors import (
-    ChainruleError,
-    DataError,
-    DerivativeError,
-    DivergenceWarning,
-    InputError,
-    ModelFileError,
-    PairError,
-)
-from chainrule.maths import schedules
-from chainrule.maths.activations import Activation, CoupledActivation, register_activation
-from chainrule.maths.costs import Cost, register_cost
-from chainrule.maths.intervals import Interval
-from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
-from chainrule.modelfile.networks import load, save
-from chainrule.training.callbacks import EarlyStopping
-from chainrule.training.history import History
-from chainrule.training.lbfgs import LBFGS
-from chainrule.training.train import train
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chainrule import derivatives
+    from chainrule.data.pipeline import load_pipeline
+    from chainrule.engine.network import Network
+    from chainrule.errors import (
+        ChainruleError,
+        DataError,
+        DerivativeError,
+        DivergenceWarning,
+        InputError,
+        ModelFileError,
+        PairError,
+    )
     from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
+    from chainrule.maths import schedules
+    from chainrule.maths.activations import Activation, CoupledActivation, register_activation
+    from chainrule.maths.costs import Cost, register_cost
+    from chainrule.maths.intervals import Interval
+    from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+    from chainrule.modelfile.networks import load, save
+    from chainrule.training.callbacks import EarlyStopping
+    from chainrule.training.history import History
+    from chainrule.training.lbfgs import LBFGS
+    from chainrule.training.train import train
 
 __version__ = "0.1.0"
 
@@ -65,15 +65,64 @@ __all__ = [
     "train",
 ]
 
+# Nothing is imported before it is asked for: numpy alone takes longer than all of chainrule, scikit-learn ten times as
+# long. A test holds the imports above and these tables to each other.
+_HOMES = {
+    "LBFGS": "training.lbfgs",
+    "SGD": "maths.updates",
+    "Activation": "maths.activations",
+    "Adam": "maths.updates",
+    "AdamW": "maths.updates",
+    "ChainruleError": "errors",
+    "Cost": "maths.costs",
+    "CoupledActivation": "maths.activations",
+    "DataError": "errors",
+    "DerivativeError": "errors",
+    "DivergenceWarning": "errors",
+    "EarlyStopping": "training.callbacks",
+    "History": "training.history",
+    "InputError": "errors",
+    "Interval": "maths.intervals",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "ModelFileError": "errors",
+    "Momentum": "maths.updates",
+    "Nesterov": "maths.updates",
+    "Network": "engine.network",
+    "PairError": "errors",
+    "RMSProp": "maths.updates",
+    "from_sklearn": "estimators",
+    "load": "modelfile.networks",
+    "load_pipeline": "data.pipeline",
+    "register_activation": "maths.activations",
+    "register_cost": "maths.costs",
+    "save": "modelfile.networks",
+    "train": "training.train",
+}
+_MODULES = {
+    "derivatives": "derivatives",
+    "schedules": "maths.schedules",
+    # the rooms, as in `import chainrule` and then `chainrule.errors.text`
+    "data": "data",
+    "engine": "engine",
+    "errors": "errors",
+    "maths": "maths",
+    "modelfile": "modelfile",
+    "training": "training",
+}
 
-def __getattr__(name: str) -> Any:
-    # the estimators inherit from scikit-learn, whose import takes longer than all of chainrule
-    if name in ("MLPClassifier", "MLPRegressor", "from_sklearn"):
-        from chainrule import estimators
+if not TYPE_CHECKING:  # to a type checker this function would make every name a public one
 
-        return getattr(estimators, name)
-    raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        if name in _HOMES:
+            value = getattr(import_module(f"chainrule.{_HOMES[name]}"), name)
+        elif name in _MODULES:
+            value = import_module(f"chainrule.{_MODULES[name]}")
+        else:
+            raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+        globals()[name] = value  # found there from now on, without this function
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

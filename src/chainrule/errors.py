@@ -6,7 +6,6 @@ the user wrote. `text` puts these four parts together, so that all errors read a
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Iterable
 
@@ -33,6 +32,14 @@ class DataError(ChainruleError, ValueError):
 
 class ModelFileError(ChainruleError, ValueError):
     """A model file that can't be read or written; another file that can't be written."""
+
+
+class NativeError(ChainruleError, ImportError):
+    """The compiled core is asked for, and is not in this installation or does not load."""
+
+
+class NativeMissingWarning(UserWarning):
+    """This installation has no compiled core, so that networks compute by the slower reference backend."""
 
 
 class DivergenceWarning(UserWarning):
@@ -68,6 +75,8 @@ def unknown_name(what: str, name: object, known: Iterable[str]) -> InputError:
     >>> print(unknown_name("activation", "reul", ["relu", "tanh"]))
     unknown activation: expected one of relu, tanh, got 'reul'. Did you mean relu?
     """
+    import difflib  # imported late: only this error needs it
+
     names = sorted(known)
     given = str(name).lower()
     begun = [known_name for known_name in names if len(given) > 1 and known_name.startswith(given)]

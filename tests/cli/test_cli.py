@@ -25,7 +25,7 @@ def test_digits_reach_an_accuracy_of_0_96_with_the_defaults(run):
         "digits: 1,437 rows to train on, 360 to test on, 64 columns, classification (the targets are 10 different "
         "integers that repeat)"
     )
-    assert lines[1] == "Network 64-100-10: 7,510 parameters, float32, cost cross_entropy (mean), backend reference"
+    assert lines[1] == "Network 64-100-10: 7,510 parameters, float32, cost cross_entropy (mean), backend native"
     assert lines[-1] == "saved model.chainrule"
     accuracy, baseline = next(map(float, line.split()[1:]) for line in lines if line.startswith("  accuracy"))
     assert accuracy >= 0.96
@@ -56,7 +56,7 @@ def test_info_shows_layers_parameters_classes_and_history(run):
     code, out, _ = run("info", "model.chainrule")
     assert code == 0
     assert out.startswith(
-        "Network 4-8-4-3: 91 parameters, float32, cost cross_entropy (mean), backend reference\n"
+        "Network 4-8-4-3: 91 parameters, float32, cost cross_entropy (mean), backend native\n"
         "  layer 1: 4 -> 8 relu, 40 parameters\n"
         "  layer 2: 8 -> 4 relu, 36 parameters\n"
         "  layer 3: 4 -> 3 softmax, 15 parameters\n"
@@ -196,7 +196,7 @@ def trained(run):
         (["train", "iris", "--task", "sorting"], "chainrule: --task: expected classification or regression, got 'sorting'."),
         (["train", "iris", "--seed", "-1"], "chainrule: --seed: expected a whole number from 0 to 4294967295, got -1."),
         (["train", "iris", "--patience", "0"], "chainrule: --patience: expected a whole number ≥ 1, got 0. Leave it out"),
-        (["train", "iris", "--threads", "0"], "chainrule: --threads: expected a whole number ≥ 1, got 0."),
+        (["train", "iris", "--threads", "0"], "chainrule: --threads: expected a whole number 1 to 256, got 0."),
         (["train", "iris", "--epochs", "-1"], "chainrule: --epochs: expected a whole number ≥ 0, got -1."),
         (["train", "iris", "--penalty", "-1"], "chainrule: --penalty: expected a finite number ≥ 0, got -1.0."),
         (["train", "iris", "--initializer", "he"], "chainrule: --initializer: unknown initializer: expected one of"),
@@ -289,7 +289,7 @@ def test_an_interrupt_in_the_first_epoch_writes_no_model(run, monkeypatch, tmp_p
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.engine.reference.value_and_gradient", interrupt)
+    monkeypatch.setattr("chainrule.training.batches.DataSet.batches", interrupt)
     code, _, err = run("train", "iris")
     assert (code, err) == (130, "chainrule: interrupted in the first epoch. No model was written.\n")
     assert list(tmp_path.iterdir()) == []

@@ -448,7 +448,7 @@ def test_ten_thousand_columns(run):
         (["train", "huge.csv", "--target", "y"], "line 5, column 'age' of huge.csv: expected numbers whose squares are finite, got "
          "1e+308. Correct it, or divide its column by a large number.\n"),
         (["train", "t.csv", "--target", "y", "--learning-rate", "nan"], "--learning-rate: expected "),
-        (["train", "t.csv", "--target", "y", "--threads", "0"], "--threads: expected a whole number ≥ 1, got 0."),
+        (["train", "t.csv", "--target", "y", "--threads", "0"], "--threads: expected a whole number 1 to 256, got 0."),
         (["train", "t.csv", "--target", "y", "--dtype", "float16"], "--dtype"),
         (["train", "t.csv", "--target", "y", "--epochs", "-1"], "--epochs: expected a whole number ≥ 0, got -1."),
         (["evaluate", "model.chainrule", "unseen.csv"], "line 3, column 'y' of unseen.csv: expected one of the classes no, yes, got "

@@ -38,6 +38,7 @@ PAGES = (
     "how-to/stop-early-and-restore.md",
     "how-to/see-every-derivative.md",
     "how-to/move-from-scikit-learn.md",
+    "how-to/choose-backend-and-threads.md",
     "explanation/numerics.md",
     "explanation/conventions.md",
     "reference/command-line.md",

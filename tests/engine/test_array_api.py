@@ -21,8 +21,8 @@ def test_forward_and_backward_E1_to_E11_on_strict_arrays_equal_numpy(name):
     run = reference.forward(plan, theta, X)
     back = reference.backward(plan, theta, run, Y, weights)
 
-    expected_run = problem.net.forward(problem.X)
-    expected = problem.net.backward(expected_run, problem.Y, problem.weights)
+    expected_run = reference.forward(plan, problem.net.parameters, problem.X)
+    expected = reference.backward(plan, problem.net.parameters, expected_run, problem.Y, problem.weights)
     for layer in plan.layers:
         np.testing.assert_allclose(np.asarray(run.a[layer]), expected_run.a[layer], rtol=1e-14)  # other summation
         np.testing.assert_allclose(np.asarray(back.delta[layer]), expected.delta[layer], rtol=1e-12, atol=1e-15)

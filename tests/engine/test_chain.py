@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 
+from cases import BACKENDS
 from chainrule import Network
 
+pytestmark = pytest.mark.parametrize("backend", BACKENDS)
 
-def test_E14_five_factors_of_the_weight_next_to_last():
+
+def test_E14_five_factors_of_the_weight_next_to_last(backend):
     # x = 0.5 -> w1 = 0.8, b1 = 0.1 -> w2 = -1.5, b2 = 0.3, both logistic, y = 1
-    net = Network([1, 1, 1], activations="logistic", cost="squared_error", dtype="float64")
+    net = Network([1, 1, 1], activations="logistic", cost="squared_error", dtype="float64", backend=backend)
     net.parameters = [0.8, 0.1, -1.5, 0.3]
     run = net.forward([[0.5]])
     back = net.backward(run, [1.0])
@@ -43,8 +46,8 @@ def test_E14_five_factors_of_the_weight_next_to_last():
     assert back.delta[2][0, 0] == pytest.approx(a2 * (1 - a2) * 2 * (a2 - 1), rel=1e-14)
 
 
-def test_E14_any_chain_is_one_product():
-    net = Network([1] * 6, activations="tanh", cost="half_squared_error", dtype="float64", seed=3)
+def test_E14_any_chain_is_one_product(backend):
+    net = Network([1] * 6, activations="tanh", cost="half_squared_error", dtype="float64", seed=3, backend=backend)
     run = net.forward([[0.7]])
     back = net.backward(run, [0.2])
     delta = run.a[5][0, 0] - 0.2

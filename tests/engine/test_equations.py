@@ -1,20 +1,44 @@
-"""(E1) to (E11) by value: against sums written out, and against central finite differences in float64."""
+"""(E1) to (E11) by value, on each backend: against sums written out, and central finite differences in float64."""
+
+from functools import cache
 
 import numpy as np
 import pytest
 
-from cases import Problem, all_problems
+from cases import BACKENDS, Problem, all_problems
 from chainrule import derivatives
 from oracles import example_weights, numeric_gradient, numeric_in_layer, relative_error
 
 PROBLEMS = all_problems()
 ROUNDING = 1e-13  # a sum of at most 64 terms of size 1 in another order: 64 · 1e-16, and room for cancellation
 DIFFERENCES = 1e-7  # of the norm, layer by layer: what the foundation promises
+FUNCTIONS = 2e-15  # of g(z): the core's own exp, log and erf are good to some nine units in the last place
 
 
 @pytest.fixture(params=PROBLEMS, scope="module")
-def problem(request) -> Problem:
-    return PROBLEMS[request.param]
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=BACKENDS, scope="module")
+def problem(request, name) -> Problem:
+    return PROBLEMS[name].on(request.param)
+
+
+@cache
+def gradient_differences(name: str) -> list[tuple[str, int, np.ndarray]]:
+    return list(numeric_gradient(PROBLEMS[name]))
+
+
+@cache
+def differences_in_layer(name: str, layer: int) -> np.ndarray:
+    return numeric_in_layer(PROBLEMS[name], layer)
+
+
+def assert_equal(got, expected, problem: Problem, within: float) -> None:
+    """Hold the reference to every bit, the compiled core to rounding, relative to each number."""
+    rtol = 0.0 if problem.net.backend == "reference" else within
+    np.testing.assert_allclose(got, expected, rtol=rtol, atol=0)
 
 
 def test_E1_weighted_inputs_and_E2_activations(problem):
@@ -30,7 +54,7 @@ def test_E1_weighted_inputs_and_E2_activations(problem):
             size = 1 + np.abs(W) @ np.abs(a)
             assert np.all(np.abs(run.z[layer][i] - z) <= ROUNDING * size)
         g = net.plan.activation(layer)
-        np.testing.assert_array_equal(run.a[layer], g.value(run.z[layer]))
+        assert_equal(run.a[layer], g.value(run.z[layer]), problem, FUNCTIONS)
     np.testing.assert_array_equal(net.predict(problem.X), run.a[net.L])
 
 
@@ -52,18 +76,18 @@ def test_E4_batch_cost_is_the_mean_or_sum_of_the_example_costs(problem):
     assert back.cost == pytest.approx(expected, rel=ROUNDING)
 
 
-def test_E5_delta_of_the_output_and_E6_of_hidden_layers_against_differences(problem):
+def test_E5_delta_of_the_output_and_E6_of_hidden_layers_against_differences(problem, name):
     net = problem.net
     back = net.backward(net.forward(problem.X), problem.Y, problem.weights)
     for layer in range(net.L, 0, -1):
-        assert relative_error(back.delta[layer], numeric_in_layer(problem, layer)) < DIFFERENCES
+        assert relative_error(back.delta[layer], differences_in_layer(name, layer)) < DIFFERENCES
 
 
-def test_E7_weights_and_E8_biases_against_differences(problem):
+def test_E7_weights_and_E8_biases_against_differences(problem, name):
     net = problem.net
     back = net.backward(net.forward(problem.X), problem.Y, problem.weights)
     seen = set()
-    for symbol, layer, expected in numeric_gradient(problem):
+    for symbol, layer, expected in gradient_differences(name):
         got = getattr(back, symbol)[layer]
         assert got.shape == expected.shape
         assert relative_error(got, expected) < DIFFERENCES, (symbol, layer)
@@ -83,9 +107,9 @@ def test_E7_and_E8_are_delta_times_activation_summed_over_examples(problem):
             assert relative_error(back.b[layer], w @ back.delta[layer]) < ROUNDING
 
 
-def test_E9_gradient_in_the_input_against_differences(problem):
+def test_E9_gradient_in_the_input_against_differences(problem, name):
     back = problem.net.backward(problem.net.forward(problem.X), problem.Y, problem.weights)
-    assert relative_error(back.x, numeric_in_layer(problem, 0)) < DIFFERENCES
+    assert relative_error(back.x, differences_in_layer(name, 0)) < DIFFERENCES
 
 
 def test_E10_flat_gradient_has_the_order_of_theta(problem):
@@ -99,7 +123,10 @@ def test_E10_flat_gradient_has_the_order_of_theta(problem):
     np.testing.assert_array_equal(back.flat, np.concatenate(blocks))
     assert back.flat.shape == net.parameters.shape
     cost, gradient = net.value_and_gradient(problem.X, problem.Y, problem.weights)
-    np.testing.assert_array_equal(gradient.flat, back.flat)
+    if net.backend == "reference":
+        np.testing.assert_array_equal(gradient.flat, back.flat)
+    else:  # the core weighs δ^L instead of every δ^ℓ, and rounds elsewhere
+        assert relative_error(gradient.flat, back.flat) < ROUNDING
     assert cost == back.cost
 
 

@@ -1,7 +1,9 @@
 """What an estimator keeps: pickled, cloned, copied, written to by hand, used by two threads."""
 
 import copy
+import os
 import pickle
+import signal
 import threading
 import tracemalloc
 import warnings
@@ -144,19 +146,67 @@ def test_ctrl_c_keeps_what_was_trained(solver, monkeypatch):
         return passes(*arguments)
 
     monkeypatch.setattr(reference, "value_and_gradient", interrupted)
-    clf = MLPClassifier(20, solver=solver, random_state=0, batch_size=200, shuffle=False)
+    clf = MLPClassifier(20, solver=solver, random_state=0, batch_size=200, shuffle=False, backend="reference")
     with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
         clf.fit(X, y)
     monkeypatch.undo()
     if solver == "adam":
         # ten whole steps: three epochs of three batches, and one batch more
-        expected = MLPClassifier(20, random_state=0, shuffle=False, max_iter=3).fit(X, y).partial_fit(X[:200], y[:200])
+        expected = MLPClassifier(20, random_state=0, shuffle=False, max_iter=3, backend="reference")
+        expected.fit(X, y).partial_fit(X[:200], y[:200])
         np.testing.assert_array_equal(clf.network_.parameters, expected.network_.parameters)
         assert clf._optimizer.state.step == expected._optimizer.state.step == 10
     assert 2 <= clf.n_iter_ <= 9
     assert clf.network_.cost(X, y) < MLPClassifier(20, solver=solver, random_state=0).initialize(X, y).network_.cost(
         X, y
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal does on POSIX systems")
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_ctrl_c_ends_the_core_s_loop_after_a_whole_step_with_the_state_of_that_step(solver):
+    _, X, y = problem("digits")
+    rows = np.resize(np.arange(len(X)), 20_000)
+    X, y = X[rows], y[rows]
+    settings = {"hidden_layer_sizes": 50, "solver": solver, "random_state": 0, "batch_size": 100, "shuffle": False}
+    clf = MLPClassifier(**settings, max_iter=100_000, tol=0, n_iter_no_change=np.inf, backend="native")
+    press = threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT])
+    press.start()
+    with pytest.warns(UserWarning, match=r"Training interrupted by user\."):
+        clf.fit(X, y)
+    press.join()
+
+    # the epochs that were finished, and then the batches of the one that was not, one by one
+    twin = MLPClassifier(**settings, tol=0, n_iter_no_change=np.inf, backend="native")
+    for _ in range(clf.n_iter_):
+        twin.partial_fit(X, y, classes=np.unique(y))
+    for start in range(0, len(X), 100):
+        if np.array_equal(twin.network_.parameters, clf.network_.parameters):
+            break
+        twin.partial_fit(X[start : start + 100], y[start : start + 100], classes=np.unique(y))
+    assert clf.network_.parameters.tobytes() == twin.network_.parameters.tobytes()
+    states = [[*map(np.asarray, one._optimizer.state)] for one in (clf, twin)]
+    for mine, expected in zip(*states, strict=True):
+        assert mine.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_and_warm_start_go_on_from_the_state_also_through_a_pickle(solver):
+    _, X, y = problem("digits")
+    settings = {"solver": solver, "random_state": 0, "shuffle": False, "tol": 0, "batch_size": 100}
+    classes = np.unique(y)
+    whole = MLPClassifier(20, **settings, max_iter=4).fit(X, y)
+    again = MLPClassifier(20, **settings, max_iter=4)
+    for _ in range(4):
+        again = pickle.loads(pickle.dumps(again.partial_fit(X, y, classes=classes)))
+    by_batch = MLPClassifier(20, **settings)
+    for _ in range(4):
+        for start in range(0, len(X), 100):
+            by_batch.partial_fit(X[start : start + 100], y[start : start + 100], classes=classes)
+    for other in (again, by_batch):
+        assert other.network_.parameters.tobytes() == whole.network_.parameters.tobytes()
+        for mine, expected in zip(other._optimizer.state, whole._optimizer.state, strict=True):
+            assert np.asarray(mine).tobytes() == np.asarray(expected).tobytes()
 
 
 def test_float32_and_large_blocks_of_rows_give_the_same_predictions():

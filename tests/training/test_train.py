@@ -251,7 +251,7 @@ def test_zero_epochs_change_nothing(optimizer):
         ({"epochs": -1}, "epochs: expected a whole number ≥ 0, got -1. 0 trains nothing."),
         ({"epochs": None}, "epochs: expected a whole number ≥ 0, got None."),
         ({"penalty": -0.1}, "penalty: expected a finite number ≥ 0, got -0.1. 0 is no penalty; usual values are"),
-        ({"n_threads": 0}, "n_threads: expected a whole number ≥ 1 or None, got 0."),
+        ({"n_threads": 0}, "n_threads: expected a whole number 1 to 256 or None, got 0."),
         ({"seed": "a"}, "seed: expected a whole number ≥ 0, a Generator or None, got 'a'."),
         ({"callbacks": [3]}, "callbacks: expected a list of functions (net, history), got [3]. Each is called after every epoch;"),
         ({"early_stopping": "yes"}, "early_stopping: expected True, a patience, or cr.EarlyStopping, got 'yes'."),

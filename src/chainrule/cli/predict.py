@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -71,6 +70,8 @@ def predict(
         with atomic_file(out) as file:
             _write_csv(file, header, answers)
     else:
+        import tempfile
+
         with tempfile.TemporaryFile() as whole:  # so that an error in the last row leaves nothing half-written
             _write_csv(whole, header, answers)
             whole.seek(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -80,6 +79,8 @@ class Schema:
 
 def nearest(name: str, names: Sequence[str]) -> str:
     """Give up to three names that are like `name`, quoted, or an empty text."""
+    import difflib
+
     by_lower = {known.lower(): known for known in names}
     near = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
     return " or ".join(repr(by_lower[close]) for close in near)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +117,8 @@ def _arrays(source: str) -> LabelledData:
     elif tables.is_table(source) or path.suffix or len(path.parts) > 1:
         raise DataError(text(source, expected="a file or a folder", got="no such file", hint="Check the path."))
     else:
+        import difflib
+
         near = difflib.get_close_matches(source, embedded.NAMES, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
         raise DataError(text("DATA", expected=f"one of {_KINDS}", got=repr(source), hint=hint))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from chainrule.engine import reference
 from chainrule.engine.plan import Plan
 from chainrule.engine.reference import Backward, Gradient, Run
-from chainrule.errors import unknown_name
+from chainrule.errors import InputError, NativeError, NativeMissingWarning, text, unknown_name
 from chainrule.maths.arrays import Array
+from chainrule.maths.updates import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule.engine import native
 
 
 class Backend(Protocol):
@@ -44,19 +52,123 @@ class Backend(Protocol):
     ) -> tuple[Array, Gradient]:
         """C (E4) and ∇C (E10)."""
 
+    def predictor(self, plan: Plan, parameters: Array) -> Callable[[Any], Any] | None:
+        """Give a function from an X that nobody has checked to a^L, or to None where it has to be; or give None.
 
-_BACKENDS: dict[str, Backend] = {"reference": reference}
+        θ is looked at anew in every call.
+        """
+
+    def trainer(
+        self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int
+    ) -> Trainer | None:
+        """Whole epochs of steps for batches of at most `batch` rows of these arrays; None where it takes single ones.
+
+        Y is (m,), class indices, or (m, n_L), of any real dtype, and so may X be.
+        """
 
 
-def choose(requested: str | None) -> Backend:
-    """Give the backend that `backend=` names, else the one that CHAINRULE_BACKEND names, else the reference.
+class Trainer(Protocol):
+    """Takes many mini-batch steps at once (E15, E16), with a θ and an update rule's state of its own."""
 
-    Raises InputError for a name that is not there.
+    def load(self, parameters: Array, state: Any) -> None:
+        """Copy θ and the rule's state in."""
+
+    def parameters(self) -> Array:
+        """Give a copy of θ."""
+
+    def state(self) -> Any:
+        """Give a copy of the rule's state."""
+
+    def run(
+        self,
+        rows: Array,
+        bounds: Array,
+        rates: Array,
+        penalties: Array,
+        factors: Array,
+        costs: Array,
+        norms: Array,
+        squares: Array,
+        check: Callable[[], bool],
+    ) -> tuple[int, str]:
+        """Take a step for each batch, as `Course` and `Taken` of training/steps.py have them, and fill the last three.
+
+        `check` is called about ten times a second; a true value, or an exception, ends the run after a whole step.
+        Gives how many steps were taken and why it ended: "" all of them, "stopped", or "cost" or "gradient" when that
+        is not finite in the step after; θ is then that of before this step.
+        """
+
+
+def core_is_built() -> bool:
+    """Say whether this installation has a compiled core; whether it loads is another question."""
+    return find_spec("chainrule._core") is not None
+
+
+def _native() -> Backend:
+    if not core_is_built():
+        raise NativeError(_missing("Leave backend out to compute by the reference."))
+    try:
+        return cast(Backend, import_module("chainrule.engine.native"))
+    except (ImportError, OSError) as error:
+        hint = "Reinstall chainrule for this Python and this machine, or set CHAINRULE_BACKEND=reference."
+        got = f"{type(error).__name__}: {error}"
+        raise NativeError(text("the compiled core", expected="a module that loads", got=got, hint=hint)) from error
+
+
+if TYPE_CHECKING:
+    _checked: tuple[Backend, ...] = (native, reference)
+
+
+def _reference() -> Backend:
+    return reference
+
+
+_BACKENDS: dict[str, Callable[[], Backend]] = {"native": _native, "reference": _reference}
+_said_missing = False
+
+
+def choose(requested: str | None, plan: Plan) -> Backend:
+    """Give the backend that `backend=` names, else the one that CHAINRULE_BACKEND names, else the native one.
+
+    Without either, a network with an activation or a cost of the user's own gets the reference, and so does every one
+    where the compiled core was not built, which is said once, or is an error with CHAINRULE_REQUIRE_NATIVE=1.
+    Raises InputError for a name that is not there and for the native backend where a function is the user's own,
+    NativeError where the compiled core does not load, or is asked for and not there.
     """
-    if requested is not None:
-        where, chosen = "backend", requested
-    else:
-        where, chosen = "backend in CHAINRULE_BACKEND", os.environ.get("CHAINRULE_BACKEND") or "reference"
+    where, chosen = "backend", requested
+    if chosen is None:
+        where, chosen = "backend in CHAINRULE_BACKEND", os.environ.get("CHAINRULE_BACKEND") or None
+    if chosen is None:
+        return _default(plan)
     if not isinstance(chosen, str) or chosen not in _BACKENDS:
         raise unknown_name(where, chosen, _BACKENDS)
-    return _BACKENDS[chosen]
+    if chosen == "native" and plan.own:
+        leave = "Leave backend out" if requested else "Unset CHAINRULE_BACKEND"
+        hint = f"{leave}: the reference backend computes with functions of your own."
+        expected = "activations and a cost that come with chainrule"
+        raise InputError(text(f"{where}: native", expected=expected, got=f"{plan.own[0]}, which is yours", hint=hint))
+    return _BACKENDS[chosen]()
+
+
+def _default(plan: Plan) -> Backend:
+    if plan.own:
+        return reference
+    if core_is_built():
+        return _native()
+    if os.environ.get("CHAINRULE_REQUIRE_NATIVE", "0") not in ("", "0"):
+        raise NativeError(_missing("CHAINRULE_REQUIRE_NATIVE makes this an error; unset it to go on without."))
+    global _said_missing
+    if not _said_missing:
+        _said_missing = True
+        silence = "CHAINRULE_BACKEND=reference silences this."
+        warnings.warn(_missing(silence), NativeMissingWarning, stacklevel=4)  # where the network is made
+    return reference
+
+
+def _missing(hint: str) -> str:
+    return text(
+        "the compiled core",
+        expected="chainrule._core, which computes many times faster",
+        got="an installation without it",
+        hint=f"Reinstall chainrule on a machine with a C++ compiler; pip install -v says what is wrong. {hint}",
+    )

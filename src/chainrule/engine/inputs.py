@@ -16,6 +16,9 @@ ROWS_AT_ONCE = 512
 """How many rows are cast, checked, predicted or summed over at a time: no large input is ever copied whole, and the
 activations of usual layers stay in the cache."""
 
+NUMBERS_AT_ONCE = 65536
+"""How many of a sparse matrix's numbers are looked at at a time."""
+
 
 def row_blocks(m: int) -> Iterator[slice]:
     """Cut m rows into slices of at most ROWS_AT_ONCE."""
@@ -45,9 +48,35 @@ def real_array(name: str, values: Any) -> NDArray[Any]:
     return array
 
 
+def is_sparse(X: Any) -> bool:
+    """Say whether X is a sparse matrix or array of SciPy's."""
+    return hasattr(X, "toarray")
+
+
 def check_rows(X: Any, n_in: int, name: str = "X") -> NDArray[Any]:
     """See X as (m, n_0) with m ≥ 1, of any real dtype, not cast and not copied. Raises InputError."""
     array = real_array(name, X)
+    _check_shape(array, n_in, name)
+    return array
+
+
+def check_rows_or_csr(X: Any, n_in: int, name: str = "X") -> Any:
+    """`check_rows`, or the same of a SciPy sparse matrix or array in CSR form, whose indices are checked too."""
+    if not is_sparse(X):
+        return check_rows(X, n_in, name)
+    if getattr(X, "format", None) != "csr":
+        expected, got = "an array, or sparse rows in CSR form", f"the sparse {type(X).__name__}"
+        raise InputError(text(name, expected=expected, got=got, hint=f"Give {name}.tocsr()."))
+    real_array(f"{name}.data", X.data)
+    _check_shape(X, n_in, name)
+    if not _fits(X.indptr, X.indices, len(X.data), *X.shape):
+        hint = f"Make {name} by SciPy, and don't write to its indptr and indices."
+        got = f"indptr or indices that don't fit shape {X.shape}"
+        raise InputError(text(name, expected="the CSR form of a matrix", got=got, hint=hint))
+    return X
+
+
+def _check_shape(array: Any, n_in: int, name: str) -> None:
     got = f"shape {array.shape}"
     if array.ndim != 2:
         hint = f"One example is {name}.reshape(1, -1)." if array.ndim == 1 else f"Try {name}.reshape(len({name}), -1)."
@@ -59,7 +88,14 @@ def check_rows(X: Any, n_in: int, name: str = "X") -> NDArray[Any]:
         )
     if array.shape[0] == 0:
         raise InputError(text(name, expected="at least one row", got=got, hint="Check how the rows were selected."))
-    return array
+
+
+def _fits(indptr: NDArray[Any], indices: NDArray[Any], n_numbers: int, m: int, n: int) -> bool:
+    if len(indptr) != m + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        return False
+    used = indices[: indptr[-1]]
+    within = len(used) == 0 or (used.min() >= 0 and used.max() < n)
+    return bool(indptr[-1] <= min(len(indices), n_numbers) and within)
 
 
 def cast(array: NDArray[Any], dtype: str, name: str = "X", first_row: int = 0) -> NDArray[Any]:
@@ -68,7 +104,7 @@ def cast(array: NDArray[Any], dtype: str, name: str = "X", first_row: int = 0) -
     `first_row` is the row of the user's array at which `array` begins, for the message. Raises InputError.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        result = np.ascontiguousarray(array, dtype=dtype)
+        result = _contiguous(array, dtype)
         if np.isfinite(result.sum()):  # one pass without a temporary; a sum can overflow though each term is finite
             return result
     bad = np.argwhere(~np.isfinite(result))
@@ -83,12 +119,40 @@ def cast(array: NDArray[Any], dtype: str, name: str = "X", first_row: int = 0) -
     return result
 
 
-def check_finite(array: NDArray[Any], dtype: str, name: str) -> None:
+def _contiguous(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Give `array` row by row and at addresses that compiled code can read, a field of records for example."""
+    result = np.ascontiguousarray(array, dtype=dtype)
+    return result if result.flags.aligned else result.copy()
+
+
+def cast_rows(X: Any, dtype: str, name: str = "X", first_row: int = 0) -> Any:
+    """`cast` of rows that may be sparse."""
+    if not is_sparse(X):
+        return cast(X, dtype, name, first_row)
+    check_finite(X, dtype, name, first_row)
+    return X.astype(dtype, copy=False)
+
+
+def check_finite(array: Any, dtype: str, name: str, first_row: int = 0) -> None:
     """Pass over a whole array in blocks of rows: every number must be finite in `dtype`. Raises InputError."""
     if array.dtype.kind in "uib":
         return  # integers of up to 64 bits are finite in float32 too
+    if is_sparse(array):
+        _check_finite_csr(array, dtype, name, first_row)
+        return
     for rows in row_blocks(len(array)):
-        cast(array[rows], dtype, name, rows.start)
+        cast(array[rows], dtype, name, first_row + rows.start)
+
+
+def _check_finite_csr(X: Any, dtype: str, name: str, first_row: int) -> None:
+    numbers = X.data[: X.indptr[-1]]
+    for start in range(0, len(numbers), NUMBERS_AT_ONCE):
+        with np.errstate(over="ignore", invalid="ignore"):
+            bad = np.flatnonzero(~np.isfinite(numbers[start : start + NUMBERS_AT_ONCE].astype(dtype, copy=False)))
+        if len(bad):
+            at = start + int(bad[0])
+            row = int(np.searchsorted(X.indptr, at, side="right")) - 1
+            cast(X[row : row + 1].toarray(), dtype, name, first_row + row)
 
 
 @dataclass(frozen=True)
@@ -106,7 +170,7 @@ class Targets:
             one_hot = np.zeros((len(some), self.n_out), dtype=self.dtype)
             one_hot[np.arange(len(some)), some] = 1
             return one_hot
-        return np.ascontiguousarray(some, dtype=self.dtype)
+        return _contiguous(some, self.dtype)
 
 
 def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X") -> Targets:

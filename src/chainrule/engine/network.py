@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.backend import Backend, choose
-from chainrule.engine.inputs import cast, check_rows, check_targets, check_weights, real_array, row_blocks
+from chainrule.engine.inputs import (
+    cast,
+    cast_rows,
+    check_rows,
+    check_rows_or_csr,
+    check_targets,
+    check_weights,
+    real_array,
+    row_blocks,
+)
 from chainrule.engine.plan import ByLayer, Plan, make_plan
 from chainrule.engine.reference import Backward, Gradient, Run
 from chainrule.errors import InputError, text
@@ -43,7 +52,9 @@ class Network:
     seed : int, numpy Generator or None
         Fixes the draw. None draws anew each time.
     backend : str or None
-        Who computes: "reference". None asks the environment variable CHAINRULE_BACKEND first.
+        Who computes: "native", the compiled core, or "reference", which is slower, can be read, and takes activations
+        and costs of your own. None asks the environment variable CHAINRULE_BACKEND, then takes the native one wherever
+        it can.
 
     Attributes
     ----------
@@ -58,6 +69,8 @@ class Network:
         When the output activation's range leaves the cost's domain.
     DerivativeError
         When a user's own activation or cost has a wrong derivative.
+    NativeError
+        When the compiled core is asked for and not there, or does not load.
 
     Examples
     --------
@@ -66,7 +79,7 @@ class Network:
     >>> import numpy as np, chainrule as cr
     >>> net = cr.Network([784, 16, 10], activations="logistic", cost="squared_error")
     >>> net
-    Network 784-16-10: 12,730 parameters, float32, cost squared_error (mean), backend reference
+    Network 784-16-10: 12,730 parameters, float32, cost squared_error (mean), backend native
       layer 1: 784 -> 16 logistic, 12,560 parameters
       layer 2: 16 -> 10 logistic, 170 parameters
     >>> run = net.forward(np.zeros((3, 784)))
@@ -89,22 +102,23 @@ class Network:
         backend: str | None = None,
     ) -> None:
         plan = make_plan(sizes, activations, cost, bias, reduction, dtype)
-        self._set(plan, _draw(plan, initializer, seed), backend)
+        self._set(plan, _draw(plan, initializer, seed), backend, choose(backend, plan))
 
     @classmethod
     def from_plan(cls, plan: Plan, parameters: NDArray[Any], backend: str | None = None) -> Network:
         """Make a network of a plan and a θ, (|θ|,), that it owns from then on."""
         net = cls.__new__(cls)
-        net._set(plan, parameters, backend)
+        net._set(plan, parameters, backend, choose(backend, plan))
         return net
 
-    def _set(self, plan: Plan, parameters: NDArray[Any], backend: str | None) -> None:
-        self._plan, self._parameters, self._backend = plan, parameters, choose(backend)
+    def _set(self, plan: Plan, parameters: NDArray[Any], requested: str | None, backend: Backend) -> None:
+        self._plan, self._parameters, self._requested, self._backend = plan, parameters, requested, backend
         self._W, self._b = plan.split(parameters)
+        self._predictor = backend.predictor(plan, parameters)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # views pickle as copies, so W and b are made again from θ
-        return Network.from_plan, (self._plan, self._parameters, self._backend.name)
+        # views pickle as copies, so W and b are made again from θ; a backend that nobody asked for is chosen anew
+        return Network.from_plan, (self._plan, self._parameters, self._requested)
 
     def __copy__(self) -> Network:
         return self.copy()
@@ -114,7 +128,9 @@ class Network:
 
     def copy(self) -> Network:
         """Make an independent network with equal parameters."""
-        return Network.from_plan(self._plan, self._parameters.copy(), self._backend.name)
+        net = Network.__new__(Network)
+        net._set(self._plan, self._parameters.copy(), self._requested, self._backend)
+        return net
 
     # --- what it is -------------------------------------------------------------------------------------------------
     @property
@@ -272,16 +288,20 @@ class Network:
         return replace(back, cost=float(back.cost))
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Outputs a^L, (m, n_L), with no trace kept (E1, E2); X is as in `forward`, worked in blocks of rows.
+        """Outputs a^L, (m, n_L), with no trace kept (E1, E2).
+
+        X is as in `forward`, or sparse rows of SciPy in CSR form, and is worked in blocks of rows.
 
         >>> import chainrule as cr
         >>> cr.Network([2, 3, 1], seed=1).predict([[0.0, 0.0]]).shape
         (1, 1)
         """
-        array = check_rows(X, self.sizes[0])
-        out = np.empty((len(array), self.sizes[-1]), dtype=self.dtype)
-        for rows in row_blocks(len(array)):
-            block = cast(array[rows], self._plan.dtype, "X", rows.start)
+        if self._predictor is not None and (outputs := self._predictor(X)) is not None:
+            return outputs  # type: ignore[no-any-return] # of the compiled core
+        array = check_rows_or_csr(X, self.sizes[0])
+        out = np.empty((array.shape[0], self.sizes[-1]), dtype=self.dtype)
+        for rows in row_blocks(array.shape[0]):
+            block = cast_rows(array[rows], self._plan.dtype, "X", rows.start)
             out[rows] = self._backend.predict(self._plan, self._parameters, block)
         return out
 
@@ -290,7 +310,7 @@ class Network:
 
         Parameters
         ----------
-        X : array (m, n_0), any real dtype, finite
+        X : array (m, n_0) or sparse rows in CSR form, any real dtype, finite
         Y : array
             Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
 
@@ -310,11 +330,12 @@ class Network:
         >>> net.example_costs([[1, 2], [3, 4]], [1.0, 2.0]).tolist()
         [1.0, 4.0]
         """
-        array = check_rows(X, self.sizes[0])
-        targets = check_targets(Y, len(array), self._plan)
-        costs = np.empty(len(array), dtype=self.dtype)
-        for rows in row_blocks(len(array)):
-            block = cast(array[rows], self._plan.dtype, "X", rows.start)
+        array = check_rows_or_csr(X, self.sizes[0])
+        m = array.shape[0]
+        targets = check_targets(Y, m, self._plan)
+        costs = np.empty(m, dtype=self.dtype)
+        for rows in row_blocks(m):
+            block = cast_rows(array[rows], self._plan.dtype, "X", rows.start)
             run = self._backend.forward(self._plan, self._parameters, block)
             costs[rows] = self._backend.example_costs(self._plan, run, targets.rows(rows))
         return costs

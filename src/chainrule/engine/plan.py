@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from chainrule.errors import InputError, text
+from chainrule.maths import activations, costs
 from chainrule.maths.activations import AnyActivation, activation
 from chainrule.maths.arrays import Array, array_namespace
 from chainrule.maths.costs import Cost, cost
@@ -115,6 +116,13 @@ class Plan:
     def activation(self, layer: int) -> AnyActivation:
         """g_ℓ (E2)."""
         return self.activations[layer - 1]
+
+    @cached_property
+    def own(self) -> tuple[str, ...]:
+        """Name the activations and the cost that are the user's own; empty where all come with chainrule."""
+        layers = ((layer, self.activation(layer)) for layer in self.layers)
+        functions = [f"activation {g.name} of layer {layer}" for layer, g in layers if activations.family(g) is None]
+        return (*functions, *([f"cost {self.cost.name}"] if costs.family(self.cost) is None else []))
 
     @cached_property
     def matched(self) -> MatchedPair | None:

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.maths.arrays import Array, array_namespace
+from chainrule.maths.updates import UpdateRule
 
 name = "reference"
 
@@ -169,3 +170,11 @@ def value_and_gradient(
     delta = propagate(plan, W, run, output_delta(plan, run, Y))
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
     return cost, Gradient(plan, _reduced(plan, run, delta, weights))
+
+
+def predictor(plan: Plan, parameters: Array) -> None:
+    """None: every X is checked and cast first, and then given to `predict`."""
+
+
+def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
+    """None: training takes one step after the other, by `value_and_gradient` and the update rule."""

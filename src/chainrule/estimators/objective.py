@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.engine.inputs import row_blocks
 from chainrule.engine.network import Network
-from chainrule.maths.penalties import l2, l2_gradient
-from chainrule.training.batches import Batch, DataSet, mass
+from chainrule.training.batches import Batches, DataSet
+from chainrule.training.steps import Course, Taken
 
 
 @dataclass(frozen=True)
@@ -30,21 +31,36 @@ class Objective:
     share: float = 1.0
     deviance: bool = False
 
-    def value_and_gradient(self, parameters: NDArray[Any], batch: Batch) -> tuple[float, NDArray[Any]]:
-        """Give the loss of a batch as scikit-learn shows it, and the gradient, (|θ|,), that it descends."""
-        plan = self.net.plan
-        X, Y, weights = batch
-        cost, gradient = self.net.engine.value_and_gradient(plan, parameters, X, Y, weights)
-        loss, flat = self.shown(float(cost), Y, weights), gradient.flat
-        if self.alpha:
-            strength = self.penalty(mass(batch))
-            loss += float(l2(parameters, plan.is_weight, strength))
-            flat = flat + l2_gradient(parameters, plan.is_weight, strength)
-        return loss, flat
-
     def penalty(self, total: float) -> float:
         """Give the λ of (E29) for examples of this total weight."""
         return self.alpha / total
+
+    def course(self, batches: Batches, rate: float) -> Course:
+        """Give what the steps of an epoch are to be, with one η for all."""
+        n_steps = len(batches)
+        return Course(batches, np.full(n_steps, rate), self.alpha / batches.masses, np.ones(n_steps))
+
+    def losses(self, course: Course, taken: Taken, least: NDArray[Any] | None, data: DataSet) -> NDArray[np.float64]:
+        """Give the loss of each batch before its step, as scikit-learn shows it; `least` is from `least(data)`."""
+        batches = course.batches
+        losses = self.share * taken.costs
+        if self.alpha:
+            losses += course.penalties / 2 * taken.squares  # (E29)
+        if least is not None:
+            counted = least[batches.rows] if data.weights is None else (least * data.weights)[batches.rows]
+            losses -= np.add.reduceat(counted, batches.bounds[:-1]) / batches.masses
+        return losses
+
+    def least(self, data: DataSet) -> NDArray[np.float64] | None:
+        """Give what each row of X costs at its best, a = y, (m,), where the loss is a deviance; else None."""
+        if not self.deviance:
+            return None
+        least = np.zeros(len(data.targets.values))
+        for some in row_blocks(len(data)):
+            rows = data.rows[some]
+            Y = data.targets.rows(rows)
+            least[rows] = self.net.cost_function.value(Y, Y)
+        return least
 
     def shown(self, cost: float, Y: NDArray[Any], weights: NDArray[Any] | None) -> float:
         """Give C of some examples as scikit-learn shows it, without the penalty; Y is (m, n_L)."""

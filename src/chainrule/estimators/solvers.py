@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -20,10 +20,10 @@ from chainrule.estimators.objective import Objective
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import InverseScaling
 from chainrule.maths.updates import Adam, Momentum, Nesterov, UpdateRule
-from chainrule.training.batches import Batch, DataSet
-from chainrule.training.divergence import DivergenceError, culprit
+from chainrule.training.batches import DataSet
+from chainrule.training.divergence import DivergenceError
 from chainrule.training.lbfgs import LBFGS, minimise
-from chainrule.training.minibatch import Progressed
+from chainrule.training.steps import Course, Progressed, Stepper, stepper, what_diverged
 
 if TYPE_CHECKING:
     from chainrule.estimators.base import BaseMLP
@@ -144,6 +144,8 @@ def run_stochastic(
     optimizer = estimator._optimizer
     best = BestEpoch(estimator, finite, restores=estimator.early_stopping)
     size = _batch_size(estimator, m)
+    steps = stepper(net, data, optimizer.rule, optimizer.state, finite, size)
+    least = objective.least(data)
     order = np.arange(m)
     diverged = ""
     _begin(estimator, measure)
@@ -151,7 +153,8 @@ def run_stochastic(
         for _ in range(estimator.max_iter):
             if estimator.shuffle:
                 order = shuffle(order, random_state=estimator._random_state)
-            total_loss, diverged = _epoch(objective, optimizer, now, data.batches(size, order))
+            course = objective.course(data.batches(size, order), optimizer.learning_rate)
+            total_loss, diverged = _epoch(objective, steps, course, least, data, now)
             estimator.n_iter_ += 1
             estimator.t_ += m
             _record(estimator, total_loss / m, measure, None if diverged else now.parameters)
@@ -179,26 +182,21 @@ def run_stochastic(
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=4)
         finite = now.parameters if np.isfinite(now.parameters).all() else finite
+    finally:
+        optimizer.state = steps.state
     net.parameters[...] = finite if best.parameters is None else best.parameters
     if diverged:
         _say_divergence(estimator, diverged, best.parameters is not None)
 
 
-def _epoch(objective: Objective, optimizer: Optimizer, now: Progressed, batches: Iterable[Batch]) -> tuple[float, str]:
-    """Take a step for each batch, `now` and `optimizer` together, so that Ctrl-C finds them whole after any step.
-
-    Gives the sum of losses, and where the first number is that isn't finite, or "".
-    """
-    total = 0.0
-    for batch in batches:
-        loss, gradient = objective.value_and_gradient(now.parameters, batch)
-        total += loss * len(batch[1])
-        if not math.isfinite(loss):
-            return total, culprit(objective.net, now.parameters, [batch], gradient)
-        optimizer.state, now.parameters = optimizer.rule.update(
-            optimizer.state, now.parameters, gradient, optimizer.learning_rate
-        )
-    return total, "" if np.isfinite(now.parameters).all() else culprit(objective.net, now.parameters)
+def _epoch(
+    objective: Objective, steps: Stepper, course: Course, least: NDArray[Any] | None, data: DataSet, now: Progressed
+) -> tuple[float, str]:
+    """Take a step for each batch. Gives the sum of losses, and where the first number is that isn't finite, or ""."""
+    taken = steps.run(course, now)
+    tried = slice(taken.done + bool(taken.ending))
+    total = float(objective.losses(course, taken, least, data)[tried] @ course.batches.sizes[tried])
+    return total, what_diverged(objective.net, data, course, taken, now.parameters)
 
 
 def _begin(estimator: BaseMLP, measure: Measure | None) -> None:

@@ -452,6 +452,15 @@ def activation(spec: str | AnyActivation) -> AnyActivation:
     return _REGISTRY.resolve(spec)
 
 
+def family(spec: AnyActivation) -> tuple[str, float | None] | None:
+    """Give the name and the parameter of an activation that comes with chainrule; None for the user's own.
+
+    >>> family(activation("leaky_relu(0.2)")), family(activation("relu"))
+    (('leaky_relu', 0.2), ('relu', None))
+    """
+    return _REGISTRY.family(spec)
+
+
 def _reduced(spec: AnyActivation) -> Any:
     # a built-in pickles by its name, so that it is the same object when it comes back
     if _REGISTRY.is_built_in(spec):

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeAlias
 
-import array_api_compat
-import array_api_compat.numpy
 import numpy as np
-from array_api_compat import is_jax_array, is_numpy_array, is_torch_array
 
 Array: TypeAlias = Any
 """Any array of the Array API standard (numpy, torch, JAX, …), which has no static type, so `Any` stands for it."""
@@ -18,8 +16,20 @@ __all__ = ["Array", "array_namespace", "erfc", "zero"]
 def array_namespace(x: Array) -> Any:
     """Give the Array API namespace of x: the module whose functions take it."""
     if type(x) is np.ndarray:  # asked some ten times a training step, so the usual answer comes without a search
-        return array_api_compat.numpy
+        return _of_numpy()
+    import array_api_compat
+
     return array_api_compat.array_namespace(x)
+
+
+@cache
+def _of_numpy() -> Any:
+    """Give numpy itself where it is the standard's 2024.12, as from 2.3 on, else array-api-compat's, which takes longer."""
+    if getattr(np, "__array_api_version__", "") >= "2024.12":
+        return np
+    import array_api_compat.numpy
+
+    return array_api_compat.numpy
 
 
 def erfc(x: Array) -> Array:
@@ -28,6 +38,8 @@ def erfc(x: Array) -> Array:
     The Array API standard has no erf, so this is the one place that asks which library an array comes from.
     A library that is not named here goes through SciPy by DLPack, without a copy where it lives in CPU memory.
     """
+    from array_api_compat import is_jax_array, is_numpy_array, is_torch_array
+
     if is_torch_array(x):
         import torch  # only ever reached with a torch array, so torch is there
 

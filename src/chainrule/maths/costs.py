@@ -335,6 +335,15 @@ def cost(spec: str | Cost) -> Cost:
     return _REGISTRY.resolve(spec)
 
 
+def family(spec: Cost) -> tuple[str, float | None] | None:
+    """Give the name and the parameter of a cost that comes with chainrule; None for the user's own.
+
+    >>> family(cost("quantile(0.9)")), family(cost("huber"))
+    (('quantile', 0.9), ('huber', None))
+    """
+    return _REGISTRY.family(spec)
+
+
 def register_cost(spec: Cost) -> None:
     """Make the user's own cost known by its name, after its derivatives were checked.
 

@@ -81,6 +81,13 @@ class Registry(Generic[T]):
         known = self._made.get(entry.name, self._table.get(entry.name))
         return known is entry and entry.name.split("(")[0] in self._reserved
 
+    def family(self, entry: T) -> tuple[str, float | None] | None:
+        """Give a built-in's name and parameter, "huber(2.0)" being ("huber", 2.0); None for the user's own."""
+        if not self.is_built_in(entry):
+            return None
+        match = _WITH_PARAMETER.fullmatch(entry.name)
+        return (match[1], float(match[2])) if match else (entry.name, None)
+
     def register(self, own: T) -> None:
         """Make the user's own object known by its name, on the same conditions."""
         accepted = self._accepted(own)

@@ -18,10 +18,28 @@ Batch: TypeAlias = tuple[Rows, NDArray[Any], NDArray[Any] | None]
 """Some rows, their targets (m, n_L), and their weights (m,) or None."""
 
 
-def mass(batch: Batch) -> float:
-    """Σ w_i of a batch; how many examples it has, without weights."""
-    _, Y, weights = batch
-    return float(len(Y) if weights is None else weights.sum())
+@dataclass(frozen=True)
+class Batches:
+    """The mini-batches of an epoch: batch j is rows[bounds[j]:bounds[j + 1]], rows of X in the order of the epoch.
+
+    `rows` and `bounds` are int64, `masses` are Σ w_i of each batch, how many examples it has without weights, float64.
+    """
+
+    rows: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    masses: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.masses)
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """How many examples each batch has."""
+        return np.diff(self.bounds)
+
+    def __getitem__(self, j: int) -> NDArray[np.int64]:
+        """Give the rows of batch j."""
+        return self.rows[self.bounds[j] : self.bounds[j + 1]]
 
 
 @dataclass(frozen=True)
@@ -39,9 +57,8 @@ class DataSet:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def take(self, which: slice | NDArray[np.intp]) -> Batch:
-        """Gather some of the examples in the network's dtype."""
-        rows = self.rows[which]
+    def gather(self, rows: NDArray[np.int64]) -> Batch:
+        """Copy some rows of X, their targets and weights, in the network's dtype."""
         X = self.X[rows]
         if isinstance(X, np.ndarray):
             X = np.ascontiguousarray(X, dtype=self.targets.dtype)
@@ -49,15 +66,26 @@ class DataSet:
             X = X.astype(self.targets.dtype, copy=False)
         return X, self.targets.rows(rows), None if self.weights is None else self.weights[rows]
 
-    def batches(self, size: int, order: NDArray[np.intp]) -> Iterator[Batch]:
+    def take(self, which: slice) -> Batch:
+        """Gather some of the examples by their place among them."""
+        return self.gather(self.rows[which])
+
+    def batches(self, size: int, order: NDArray[np.intp]) -> Batches:
         """Every example once, in the given order, `size` at a time; the last batch may be shorter.
 
         A batch whose weights are all 0 says nothing, and is left out.
         """
-        for start in range(0, len(self), size):
-            batch = self.take(order[start : start + size])
-            if batch[2] is None or batch[2].any():
-                yield batch
+        rows = self.rows[order].astype(np.int64, copy=False)
+        starts = np.arange(0, len(rows), size)
+        sizes = np.diff(starts, append=len(rows))
+        if self.weights is None:
+            masses = sizes.astype(np.float64)
+        else:
+            weights = self.weights[rows]
+            counts = np.logical_or.reduceat(weights != 0, starts)
+            masses = np.add.reduceat(weights, starts, dtype=np.float64)[counts]
+            rows, sizes = rows[np.repeat(counts, sizes)], sizes[counts]
+        return Batches(rows, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64, copy=False), masses)
 
     def blocks(self) -> Iterator[Batch]:
         """Every example once, in order, in blocks of rows."""

@@ -18,7 +18,7 @@ from chainrule.maths.settings import settle
 from chainrule.training.batches import DataSet
 from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import Reason
-from chainrule.training.minibatch import Progressed
+from chainrule.training.steps import Progressed
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult

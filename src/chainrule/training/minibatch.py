@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.maths.penalties import l2_gradient
-from chainrule.maths.schedules import RatePolicy
+from chainrule.maths.schedules import Adaptive, ByTime, Constant, RatePolicy
 from chainrule.maths.updates import UpdateRule
-from chainrule.training.batches import DataSet, mass
-from chainrule.training.divergence import DivergenceError, culprit, norm
+from chainrule.training.batches import Batches, DataSet
+from chainrule.training.divergence import DivergenceError
 from chainrule.training.history import Reason
-from chainrule.training.interrupt import Interrupt
-
-
-@dataclass
-class Progressed:
-    """How far a solver has come; `parameters` is complete after every step. Solvers check `interrupt` between steps."""
-
-    parameters: NDArray[Any]
-    interrupt: Interrupt = field(default_factory=Interrupt)
-    epoch: int = 0
-    step: int = 0
-    cost: float = math.nan
-    gradient_norm: float = math.nan
-    learning_rate: float = math.nan
+from chainrule.training.steps import Course, Progressed, stepper, what_diverged
 
 
 def run(
@@ -51,42 +36,29 @@ def run(
     an adaptive rate looks at, or None to end training.
     Raises DivergenceError when a cost, a gradient or a parameter is not finite, Interrupted after Ctrl-C.
     """
-    plan, backend = net.plan, net.engine
-    state = rule.initial(now.parameters, plan.is_weight)
+    plan = net.plan
+    steps = stepper(net, data, rule, rule.initial(now.parameters, plan.is_weight), now.parameters, batch_size)
     rate_state = rates.start()
-    n_steps = math.ceil(len(data) / batch_size)
     total = data.mass(slice(None))
-    largest = math.sqrt(np.finfo(plan.dtype).max)  # a rule that squares a larger gradient remembers infinity for good
     for epoch in range(epochs):
         now.epoch, now.step = epoch + 1, 0
-        costs, shares, norms = [], [], []
         order = np.arange(len(data)) if rng is None else rng.permutation(len(data))
-        for batch in data.batches(batch_size, order):
-            now.interrupt.check()
-            now.learning_rate = rates.rate(rate_state, epoch + now.step / n_steps)
-            now.step += 1
-            X, Y, weights = batch
-            cost, gradient = backend.value_and_gradient(plan, now.parameters, X, Y, weights)
-            share = mass(batch)
-            # each batch's step is the objective's on average, also where weights differ from batch to batch (E29)
-            flat, strength = gradient.flat, penalty
-            if plan.reduction == "sum":
-                strength = penalty * share / total
-            elif weights is not None:
-                flat = (share / total * len(data) / len(X)) * flat
-            if penalty:
-                flat = flat + l2_gradient(now.parameters, plan.is_weight, strength)
-            size = norm(flat)
-            if not (math.isfinite(cost) and size < largest):
-                raise DivergenceError(culprit(net, now.parameters, [batch], flat))
-            state, now.parameters = rule.update(state, now.parameters, flat, now.learning_rate)  # (E16)
-            costs.append(float(cost))
-            shares.append(share)
-            norms.append(size)
-        if not math.isfinite(norm(now.parameters)):
-            raise DivergenceError(culprit(net, now.parameters))
-        now.cost = sum(costs) if plan.reduction == "sum" else float(np.average(costs, weights=shares))
-        now.gradient_norm = sum(norms) / len(norms)
+        batches = data.batches(batch_size, order)
+        # each batch's step is the objective's on average, also where weights differ from batch to batch (E29)
+        penalties, factors = np.full(len(batches), penalty), np.ones(len(batches))
+        if plan.reduction == "sum":
+            penalties *= batches.masses / total
+        elif data.weights is not None:
+            factors = batches.masses / total * len(data) / batches.sizes
+        course = Course(batches, _rates(rates, rate_state, epoch, batches, len(data), batch_size), penalties, factors)
+        taken = steps.run(course, now)
+        diverged = what_diverged(net, data, course, taken, now.parameters)
+        if diverged:
+            raise DivergenceError(diverged)
+        now.cost = float(
+            sum(taken.costs) if plan.reduction == "sum" else np.average(taken.costs, weights=batches.masses)
+        )
+        now.gradient_norm = float(taken.norms.mean())
         monitored = end_epoch()
         if monitored is None:
             break
@@ -94,3 +66,12 @@ def run(
         if rates.ended(rate_state):
             return "learning_rate"
     return "epochs"
+
+
+def _rates(rates: RatePolicy, state: Any, epoch: int, batches: Batches, m: int, batch_size: int) -> NDArray[np.float64]:
+    """η of each step of an epoch; only a schedule that changes within one is asked for every step."""
+    n_steps = len(batches)
+    if isinstance(rates, Adaptive) or (isinstance(rates, ByTime) and isinstance(rates.schedule, Constant)):
+        return np.full(n_steps, rates.rate(state, epoch))
+    of_an_epoch = math.ceil(m / batch_size)  # those that are left out for their weights included
+    return np.array([rates.rate(state, epoch + step / of_an_epoch) for step in range(n_steps)])

@@ -6,14 +6,15 @@ import inspect
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.inputs import check_finite, check_rows, check_targets, check_weights
+from chainrule.engine import threads
+from chainrule.engine.inputs import check_finite, check_rows_or_csr, check_targets, check_weights
 from chainrule.engine.network import Network, random_generator
 from chainrule.errors import DivergenceWarning, InputError, is_count, text
 from chainrule.maths.intervals import NOT_NEGATIVE
@@ -29,8 +30,8 @@ from chainrule.training.divergence import DivergenceError, culprit
 from chainrule.training.history import EpochFigures, History, Reason
 from chainrule.training.interrupt import Interrupted
 from chainrule.training.lbfgs import LBFGS
-from chainrule.training.minibatch import Progressed
 from chainrule.training.progress import ProgressBar
+from chainrule.training.steps import Progressed
 
 _SENTENCES: dict[Reason, str] = {
     "epochs": "all epochs were trained",
@@ -67,8 +68,8 @@ def train(
     ----------
     net : Network
         Its parameters are changed, at the latest when training ends.
-    X : array (m, n_0), any real dtype
-        Cast to the network's dtype batch by batch, never as a whole; uint8 is not rescaled.
+    X : array (m, n_0) or sparse rows of SciPy in CSR form, any real dtype
+        Cast to the network's dtype batch by batch, never as a whole, and never made dense; uint8 is not rescaled.
     Y : array
         Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
     optimizer : str or object
@@ -95,8 +96,10 @@ def train(
     callbacks : functions (net, history) -> bool or None
         Called in order after every epoch; a true value ends training. They look: what they write to the network
         is written over.
-    n_threads : int ≥ 1 or None
-        Threads of the linear algebra library while training; None leaves them as they are.
+    n_threads : int, 1 to 256, or None
+        Threads while training: of the native backend, where any number of them gives the same bits, and of NumPy's
+        linear algebra. None takes one thread for small networks and batches, else as many as there are cores, at most
+        OMP_NUM_THREADS and LOKY_MAX_CPU_COUNT, and leaves NumPy's as they are.
     seed : int, Generator or None
         Fixes the validation draw and the order of examples.
     verbose : 0 or 1
@@ -274,10 +277,14 @@ def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
 def _check_settings(
     batch_size: int | None, epochs: int, penalty: float, n_threads: int | None, callbacks: Sequence[Callback]
 ) -> None:
-    for name, value in (("batch_size", batch_size), ("n_threads", n_threads)):
-        if value is not None and not (is_count(value) and value < 2**31):
-            hint = "The default is a good start."
-            raise InputError(text(name, expected="a whole number ≥ 1 or None", got=repr(value), hint=hint))
+    if batch_size is not None and not (is_count(batch_size) and batch_size < 2**31):
+        hint = "The default is a good start."
+        expected = "a whole number ≥ 1 or None"
+        raise InputError(text("batch_size", expected=expected, got=repr(batch_size), hint=hint))
+    if n_threads is not None and not (is_count(n_threads) and n_threads <= threads.AT_MOST):
+        hint = "The default is a good start."
+        expected = f"a whole number 1 to {threads.AT_MOST} or None"
+        raise InputError(text("n_threads", expected=expected, got=repr(n_threads), hint=hint))
     if not is_count(epochs) and (isinstance(epochs, bool) or epochs != 0):
         hint = "0 trains nothing."
         raise InputError(text("epochs", expected="a whole number ≥ 0", got=repr(epochs), hint=hint))
@@ -300,11 +307,12 @@ def _read_data(
     sample_weight: ArrayLike | None,
     names: Sequence[str] = ("X", "Y", "sample_weight"),
 ) -> DataSet:
-    rows = check_rows(X, net.sizes[0], names[0])
+    rows = check_rows_or_csr(X, net.sizes[0], names[0])
     check_finite(rows, net.plan.dtype, names[0])
-    targets = check_targets(Y, len(rows), net.plan, names[1], names[0])
-    weights = check_weights(sample_weight, len(rows), net.plan.dtype, names[2], names[0])
-    return DataSet(rows, targets, weights, np.arange(len(rows)))
+    m = rows.shape[0]
+    targets = check_targets(Y, m, net.plan, names[1], names[0])
+    weights = check_weights(sample_weight, m, net.plan.dtype, names[2], names[0])
+    return DataSet(rows, targets, weights, np.arange(m))
 
 
 def _read_validation(
@@ -348,9 +356,12 @@ def _read_validation(
     return part(order[n_held_out:]), part(order[:n_held_out])
 
 
-def _threads(n_threads: int | None) -> Any:
+@contextmanager
+def _threads(n_threads: int | None) -> Iterator[None]:
     if n_threads is None:
-        return nullcontext()
+        yield
+        return
     from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
-    return threadpool_limits(int(n_threads))
+    with threads.exactly(int(n_threads)), threadpool_limits(int(n_threads)):
+        yield

@@ -1,0 +1,213 @@
+"""The native backend: the passes of the reference, and whole epochs of training, by the compiled core.
+
+It is thin: arrays for results are made here, everything else is in cpp/, which `_core.pyi` describes. Only networks
+whose activations and cost come with chainrule get here; `backend.choose` sees to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import _core
+from chainrule.engine import reference
+from chainrule.engine.plan import ByLayer, Plan
+from chainrule.engine.reference import Backward, Gradient, Run
+from chainrule.engine.threads import chosen
+from chainrule.maths import activations, costs
+from chainrule.maths.arrays import Array
+from chainrule.maths.updates import RULES, DecayedMoments, Moments, UpdateRule
+
+name = "native"
+batch_cost = reference.batch_cost
+
+_PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0, "huber": 1.0}
+"""The parameters of the members of families whose names leave them out."""
+
+_SETTINGS = {
+    "sgd": (),
+    "momentum": ("momentum",),
+    "nesterov": ("momentum",),
+    "rmsprop": ("decay", "epsilon"),
+    "adam": ("beta1", "beta2", "epsilon", "epsilon_hat"),
+    "adamw": ("beta1", "beta2", "epsilon", "weight_decay"),
+}
+"""The settings of each update rule, in the core's order."""
+
+_compiled: WeakKeyDictionary[Plan, _core.Plan] = WeakKeyDictionary()
+
+
+def core_plan(plan: Plan) -> _core.Plan:
+    """Give the core's own description of a network, made once for each plan."""
+    known = _compiled.get(plan)
+    if known is None:
+        functions = [_named(activations.family(g)) for g in plan.activations]
+        layers = [(*function, bias) for function, bias in zip(functions, plan.bias, strict=True)]
+        is_mean, is_double = plan.reduction == "mean", plan.dtype == "float64"
+        known = _compiled[plan] = _core.Plan(plan.sizes, layers, _named(costs.family(plan.cost)), is_mean, is_double)
+    return known
+
+
+def _named(family: tuple[str, float | None] | None) -> tuple[str, float]:
+    assert family is not None, "backend.choose gives networks with functions of the user's own to the reference"
+    base, parameter = family
+    return base, _PARAMETERS.get(base, 0.0) if parameter is None else parameter
+
+
+# --- passes -----------------------------------------------------------------------------------------------------------
+def forward(plan: Plan, parameters: Array, X: Array) -> Run:
+    """(E1), (E2)."""
+    shapes = [(X.shape[0], n) for n in plan.sizes[1:]]
+    a, z = ([np.empty(shape, dtype=plan.dtype) for shape in shapes] for _ in range(2))
+    core_plan(plan).forward(parameters, _handed(X), a, z, chosen(plan, X.shape[0], training=False))
+    return Run(
+        ByLayer("a", dict(enumerate([X, *a]))),
+        ByLayer("z", dict(enumerate(z, start=1)), "The input is an activation, never a weighted input: see a[0]."),
+    )
+
+
+def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array | None = None) -> Backward:
+    """(E5) to (E10). Sparse rows are made dense, as ∂C_i/∂x is."""
+    a, z = _kept(plan, run)
+    m = a[0].shape[0]
+    delta = [np.empty((m, n), dtype=plan.dtype) for n in plan.sizes[1:]]
+    x, flat = np.empty((m, plan.sizes[0]), dtype=plan.dtype), np.empty(plan.n_parameters, dtype=plan.dtype)
+    n_threads = chosen(plan, m)
+    cost = core_plan(plan).backward(parameters, a, z, Y, weights, delta, x, flat, n_threads)
+    by_layer = ByLayer("delta", dict(enumerate(delta, start=1)), "The input has no δ; its gradient is x.")
+    return Backward(plan, flat, cost, by_layer, x)
+
+
+def input_gradient(plan: Plan, parameters: Array, run: Run, output: int) -> Array:
+    """∇_x a^L_o (E11)."""
+    z = _kept(plan, run)[1]
+    out = np.empty((z[0].shape[0], plan.sizes[0]), dtype=plan.dtype)
+    core_plan(plan).input_gradient(parameters, z, output, out, chosen(plan, len(out), training=False))
+    return out
+
+
+def example_costs(plan: Plan, run: Run, Y: Array) -> Array:
+    """C_i (E3)."""
+    a, z = (_ready(plan, arrays[plan.L]) for arrays in (run.a, run.z))
+    out = np.empty(a.shape[0], dtype=plan.dtype)
+    core_plan(plan).example_costs(a, z, Y, out)
+    return out
+
+
+def predict(plan: Plan, parameters: Array, X: Array) -> Array:
+    """a^L."""
+    out = np.empty((X.shape[0], plan.sizes[-1]), dtype=plan.dtype)
+    core_plan(plan).predict(parameters, _handed(X), out, chosen(plan, X.shape[0], training=False))
+    return out
+
+
+def predictor(plan: Plan, parameters: Array) -> Callable[[Any], Any]:
+    """Give a function from X as users have it to a^L, or to None where X has to be looked at first."""
+    return _core.Predictor(core_plan(plan), parameters)
+
+
+def value_and_gradient(
+    plan: Plan, parameters: Array, X: Array, Y: Array, weights: Array | None = None
+) -> tuple[Array, Gradient]:
+    """C (E4) and ∇C (E10)."""
+    flat = np.empty(plan.n_parameters, dtype=plan.dtype)
+    n_threads = chosen(plan, X.shape[0])
+    cost = core_plan(plan).value_and_gradient(parameters, _handed(X), Y, weights, flat, n_threads)
+    return cost, Gradient(plan, flat)
+
+
+def _handed(X: Array) -> Any:
+    """Give rows as the core takes them: an array, or the three of CSR."""
+    if isinstance(X, np.ndarray):
+        return X
+    used = slice(int(X.indptr[-1]))
+    return X.data[used], X.indices[used], X.indptr
+
+
+def _ready(plan: Plan, array: Array) -> NDArray[Any]:
+    """Give what a Run keeps as the core takes it, also where somebody else made the Run."""
+    return np.ascontiguousarray(array if isinstance(array, np.ndarray) else array.toarray(), dtype=plan.dtype)
+
+
+def _kept(plan: Plan, run: Run) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    return [_ready(plan, run.a[layer]) for layer in run.a], [_ready(plan, run.z[layer]) for layer in run.z]
+
+
+# --- training ---------------------------------------------------------------------------------------------------------
+def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> Trainer | None:
+    """Whole epochs by the core; None for an update rule of the user's own, and for numbers that only numpy reads."""
+    sparse = not isinstance(X, np.ndarray)
+    if type(rule) is not RULES.get(getattr(rule, "name", "")) or not (
+        _is_read(X.data if sparse else X) and _is_read(Y)
+    ):
+        return None
+    return Trainer(plan, rule, X, Y, weights, batch)
+
+
+def _is_read(array: NDArray[Any]) -> bool:
+    """Say whether the core reads an array as it is: none of extended precision or another machine's byte order."""
+    return array.dtype.isnative and array.dtype.itemsize <= 8
+
+
+class Trainer:
+    """`_core.Trainer` on arrays that stay the same, with an update rule's state as maths/updates.py has it."""
+
+    def __init__(self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
+        settings = [float(getattr(rule, setting)) for setting in _SETTINGS[rule.name]]
+        self._core = _core.Trainer(core_plan(plan), rule.name, settings, batch, chosen(plan, batch))
+        self._plan, self._rule = plan, rule
+        self._X, self._weights = _handed(X), weights
+        self._Y = Y.astype(np.int64, copy=False) if Y.ndim == 1 else Y
+
+    def load(self, parameters: Array, state: Any) -> None:
+        """Copy θ and the rule's state in."""
+        step, vectors = _vectors(state)
+        self._loaded = state
+        self._core.load(parameters, [np.ascontiguousarray(one, dtype=self._plan.dtype) for one in vectors], step)
+
+    def parameters(self) -> Array:
+        """Give a copy of θ."""
+        theta = np.empty(self._plan.n_parameters, dtype=self._plan.dtype)
+        self._core.store(theta)
+        return theta
+
+    def state(self) -> Any:
+        """Give a copy of the rule's state."""
+        vectors = [np.empty(self._plan.n_parameters, dtype=self._plan.dtype) for _ in _vectors(self._loaded)[1]]
+        return _with(self._loaded, self._core.store_state(vectors), vectors)
+
+    def run(
+        self,
+        rows: Array,
+        bounds: Array,
+        rates: Array,
+        penalties: Array,
+        factors: Array,
+        costs: Array,
+        norms: Array,
+        squares: Array,
+        check: Callable[[], bool],
+    ) -> tuple[int, str]:
+        """Take a step for each batch."""
+        what = (rows, bounds, rates, penalties, factors)
+        return self._core.run(self._X, self._Y, self._weights, *what, costs, norms, squares, check)
+
+
+def _vectors(state: Any) -> tuple[int, list[Array]]:
+    """Give the number of steps taken, and the vectors like θ, of an update rule's state, in the core's order."""
+    if isinstance(state, DecayedMoments):
+        return _vectors(state.moments)
+    if isinstance(state, Moments):
+        return state.step, [state.first, state.second]
+    return 0, list(state)  # Stateless, Velocity, MeanSquare
+
+
+def _with(state: Any, step: int, vectors: list[Array]) -> Any:
+    """Give a state like `state`, with another number of steps and other vectors."""
+    if isinstance(state, DecayedMoments):
+        return state._replace(moments=_with(state.moments, step, vectors))
+    return Moments(step, *vectors) if isinstance(state, Moments) else type(state)(*vectors)
