@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace chainrule {
 namespace {
@@ -242,6 +243,7 @@ void Trainer<T>::parameters_half(int thread, const Step<T>& step, Index n) {
 
 template <class T>
 void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool()>* check) noexcept {
+    std::optional<FlushSubnormals> flushed(std::in_place);
     using Clock = std::chrono::steady_clock;
     Clock::time_point next_check = Clock::now() + between_checks;
     const Index taken = steps_taken_;
@@ -250,7 +252,9 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     Index j = 0;
     for (; j < e.steps; ++j) {
         if (thread == 0 && check != nullptr && Clock::now() >= next_check) {
+            flushed.reset();  // it may run the user's code
             stop_ = (*check)();
+            flushed.emplace();
             next_check = Clock::now() + between_checks;
         }
         examples_half(thread, e, j);

@@ -9,6 +9,10 @@
 #include <pthread.h>
 #include <sched.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 namespace chainrule {
 namespace {
 
@@ -121,6 +125,26 @@ Idle& idle() {  // never destroyed: the program may end while a team still waits
 }
 
 }  // namespace
+
+#if defined(__x86_64__)
+FlushSubnormals::FlushSubnormals() : before_(_mm_getcsr()) {
+    _mm_setcsr(static_cast<unsigned>(before_) | 0x8040U);  // results to 0, operands taken for 0
+}
+FlushSubnormals::~FlushSubnormals() {
+    _mm_setcsr(static_cast<unsigned>(before_));
+}
+#elif defined(__aarch64__)
+FlushSubnormals::FlushSubnormals() : before_(0) {
+    asm volatile("mrs %0, fpcr" : "=r"(before_));
+    asm volatile("msr fpcr, %0" ::"r"(before_ | (std::uint64_t{1} << 24U)));
+}
+FlushSubnormals::~FlushSubnormals() {
+    asm volatile("msr fpcr, %0" ::"r"(before_));
+}
+#else
+FlushSubnormals::FlushSubnormals() : before_(0) {}
+FlushSubnormals::~FlushSubnormals() = default;
+#endif
 
 Lease::Lease(int threads) : team_(nullptr) {
     {

@@ -4,6 +4,7 @@
 //                                 sanitizers and emulators: fewer sizes, the same tests
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -127,8 +128,11 @@ inline int run_tests(std::string_view only, const char* of) {
     for (const Test& test : tests()) {
         if (std::string_view(test.name).find(only) == std::string_view::npos) continue;
         const long failures = state().failures;
+        const auto begin = std::chrono::steady_clock::now();
         test.run();
-        std::printf("%-4s %s%s%s\n", state().failures == failures ? "ok" : "FAIL", test.name, *of == '\0' ? "" : " on ", of);
+        const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+        std::printf("%-4s %s%s%s (%.2f s)\n", state().failures == failures ? "ok" : "FAIL", test.name,
+                    *of == '\0' ? "" : " on ", of, took.count());
         std::fflush(stdout);
     }
     std::printf("%ld checks, %ld failed\n", state().checks, state().failures);

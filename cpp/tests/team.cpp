@@ -11,7 +11,7 @@
 #include "check.hpp"
 
 // A child of a process with threads may not make threads under TSan, unless it is told that this is meant.
-extern "C" const char* __tsan_default_options();
+extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options();
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 
 namespace {

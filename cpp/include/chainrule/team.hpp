@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -38,6 +39,19 @@ private:
 
     int threads_;
     std::unique_ptr<Shared> shared_;
+};
+
+// While it lasts, this thread's numbers too small to be normal are 0. The running means of a unit that is dead sink among
+// them sooner or later, and there a processor takes many times longer for each operation.
+class FlushSubnormals {
+public:
+    FlushSubnormals();
+    ~FlushSubnormals();
+    FlushSubnormals(const FlushSubnormals&) = delete;
+    FlushSubnormals& operator=(const FlushSubnormals&) = delete;
+
+private:
+    std::uint64_t before_;
 };
 
 // A team of this size for as long as the lease lasts.

@@ -1,5 +1,5 @@
 // Update rules (E16 to E21) on flat stretches of θ, with the operations of src/chainrule/maths/updates.py in their order
-// and nothing contracted, so that a rule gives the same bits here as there.
+// and nothing contracted, so that a rule gives the same bits here as there (but for the quotient of over_root).
 #pragma once
 
 #include "chainrule/kernels.hpp"
@@ -22,7 +22,7 @@ CHAINRULE_INLINE vec<T> updated(const Step<T>& s, vec<T> theta, vec<T> g, T* fir
     } else if constexpr (R == Rule::rmsprop) {
         const vec<T> mean = s.beta2 * load(first_at) + s.rest2 * (g * g);
         store<T>(first_at, mean);
-        return theta - s.rate * g / (sqrt<T>(mean) + s.epsilon);
+        return theta - over_root<T>(s.rate * g, mean, s.epsilon);
     } else {
         if constexpr (R == Rule::adamw)
             if (weights) theta = theta - s.decay * theta;
@@ -30,7 +30,7 @@ CHAINRULE_INLINE vec<T> updated(const Step<T>& s, vec<T> theta, vec<T> g, T* fir
         const vec<T> v = s.beta2 * load(second_at) + s.rest2 * (g * g);
         store<T>(first_at, m);
         store<T>(second_at, v);
-        return theta - s.rate_now * m / (sqrt<T>(v) + s.epsilon_now);
+        return theta - over_root<T>(s.rate_now * m, v, s.epsilon_now);
     }
 }
 
