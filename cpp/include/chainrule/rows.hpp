@@ -140,20 +140,13 @@ struct Half {
     std::uint16_t bits = 0;
     explicit operator float() const {
         const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16U, size = bits & 0x7fffU;
-        float magnitude = 0;
-        if (size < 0x7c00U) {  // shifted into place, the exponent is 112 too small; so are subnormal numbers put right
-            const std::uint32_t shifted = size << 13U;
-            std::memcpy(&magnitude, &shifted, sizeof magnitude);
-            magnitude *= 0x1p112F;
-        } else {  // infinite, or NaN
-            const std::uint32_t shifted = 0x7f800000U | size << 13U;
-            std::memcpy(&magnitude, &shifted, sizeof magnitude);
+        if (size < 0x0400U) {  // subnormal: so many times 2^-24
+            const float magnitude = static_cast<float>(size) * 0x1p-24F;
+            return sign != 0 ? -magnitude : magnitude;
         }
-        std::uint32_t value;
-        std::memcpy(&value, &magnitude, sizeof value);
-        value |= sign;
-        std::memcpy(&magnitude, &value, sizeof magnitude);
-        return magnitude;
+        const std::uint32_t exponent =
+            size < 0x7c00U ? 112U << 23U : 0xe0U << 23U;  // infinities and NaN keep theirs full
+        return __builtin_bit_cast(float, sign | ((size << 13U) + exponent));
     }
     explicit operator double() const { return static_cast<double>(static_cast<float>(*this)); }
 };
