@@ -10,7 +10,8 @@
 namespace chainrule::bindings {
 namespace {
 
-constexpr Index most_rows = 8;  // more are worth packing the weights for
+// More rows than these are worth packing the weights for.
+constexpr Index most_rows = 2, most_rows_of_small = 8, small = 10'000;
 
 class Predictor {
 public:
@@ -27,6 +28,13 @@ public:
     }
 
     nb::object operator()(nb::handle X) {
+        nb::object out = predicted(X);
+        held_.reset();
+        return out;
+    }
+
+private:
+    nb::object predicted(nb::handle X) {
         if (Py_TYPE(X.ptr()) != reinterpret_cast<PyTypeObject*>(ndarray_.ptr())) return nb::none();
         std::optional<Rows> rows = view(X);
         if (!rows) return nb::none();
@@ -45,12 +53,11 @@ public:
         return finite ? out : nb::none();
     }
 
-private:
     std::optional<Rows> view(nb::handle X) {
         try {
             held_.emplace(X, false);
             if (held_->dimensions() != 2 || held_->size(1) != plan_.plan.inputs() || held_->size(0) < 1 ||
-                held_->size(0) > most_rows)
+                held_->size(0) > (plan_.plan.n_parameters > small ? most_rows : most_rows_of_small))
                 return std::nullopt;
             Rows rows;
             rows.data = held_->data();
@@ -80,7 +87,7 @@ private:
 void init_predictor(nb::module_& m) {
     nb::class_<Predictor>(m, "Predictor")
         .def(nb::init<const PlanOf&, nb::object>(), nb::arg("plan"), nb::arg("theta"), nb::keep_alive<1, 2>())
-        .def("__call__", &Predictor::operator(), nb::arg("X"));
+        .def("__call__", &Predictor::operator(), nb::arg("X").none());
 }
 
 }  // namespace chainrule::bindings

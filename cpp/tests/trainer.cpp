@@ -278,6 +278,12 @@ TEST(no_steps) {
     }
 }
 
+bool has_subnormals() {
+    volatile double least = std::numeric_limits<double>::min();
+    volatile double half = least / 2;
+    return half > 0 && half + half == least;
+}
+
 // Asked about ten times a second; then the steps that were taken are the ones that count.
 template <class T>
 void stopping() {
@@ -306,10 +312,11 @@ void stopping() {
         Trainer<T> trainer(plan, rule_settings(rule.name, rule.settings), net.batch, threads);
         trainer.load(data.theta.data(), nullptr, 0);
         int asked = 0;
-        bool by_caller = true;
+        bool by_caller = true, subnormals = true;
         const auto caller = std::this_thread::get_id();
         const auto check_twice = [&] {
             by_caller = by_caller && std::this_thread::get_id() == caller;
+            subnormals = subnormals && has_subnormals();  // check runs the user's code: it must find the machine as usual
             return ++asked == 2;
         };
         Index done = -1;
@@ -320,6 +327,7 @@ void stopping() {
         }
         CHECK(ended == Ended::stopped && asked == 2 && done > 0 && done < steps, "asked " << asked << " times, done " << done);
         CHECK(by_caller, "check is called on the thread that called run");
+        CHECK(subnormals && has_subnormals(), "numbers that are too small to be normal, in check and after the run");
         const Trained<T> stopped(trainer, plan.n_parameters);
         CHECK(stopped.steps == done, stopped.steps);
         Trainer<T> again(plan, rule_settings(rule.name, rule.settings), net.batch, 1);

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         DivergenceWarning,
         InputError,
         ModelFileError,
+        NativeError,
+        NativeMissingWarning,
         PairError,
     )
     from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
@@ -50,6 +52,8 @@ __all__ = [
     "MLPRegressor",
     "ModelFileError",
     "Momentum",
+    "NativeError",
+    "NativeMissingWarning",
     "Nesterov",
     "Network",
     "PairError",
@@ -86,6 +90,8 @@ _HOMES = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "ModelFileError": "errors",
+    "NativeError": "errors",
+    "NativeMissingWarning": "errors",
     "Momentum": "maths.updates",
     "Nesterov": "maths.updates",
     "Network": "engine.network",

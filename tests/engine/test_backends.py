@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from cases import HAS_NATIVE
 from chainrule.engine import backend
 from chainrule.errors import InputError, NativeError, NativeMissingWarning
 from chainrule.maths import activations, costs
+
+needs_core = pytest.mark.skipif(not HAS_NATIVE, reason="the compiled core is not built")
 
 CUBE = cr.Activation("cube", lambda z: z**3, lambda z: 3 * z**2)
 FOURTH = cr.Cost("fourth", lambda a, y: ((a - y) ** 4).sum(axis=1), lambda a, y: 4 * (a - y) ** 3)
@@ -38,6 +41,7 @@ def broken_core(monkeypatch):
     monkeypatch.setitem(sys.modules, "chainrule._core", None)
 
 
+@needs_core
 def test_the_native_backend_is_the_default_and_both_can_be_named(monkeypatch):
     assert cr.Network([3, 2]).backend == "native"
     assert cr.Network([3, 2], backend="reference").backend == "reference"
@@ -92,11 +96,13 @@ def test_it_is_the_object_that_counts_and_not_its_name():
     assert costs.family(FOURTH) is None
 
 
+@needs_core
 @pytest.mark.parametrize("name", [*activations.BUILT_IN, "leaky_relu(0.2)", "elu(2)"])
 def test_the_core_knows_every_activation_of_maths(name):
     assert cr.Network([2, 3, 2], [name, "identity"], backend="native").predict([[0.5, -1.0]]).shape == (1, 2)
 
 
+@needs_core
 @pytest.mark.parametrize("name", [*costs.BUILT_IN, "huber(2)", "quantile(0.9)"])
 def test_the_core_knows_every_cost_of_maths(name):
     cr.Network([2, 3, 2], ["tanh", "softmax"], name, backend="native").cost([[0.5, -1.0]], [1])
@@ -146,6 +152,7 @@ def test_a_core_that_does_not_load_is_an_error_with_its_cause_and_never_a_fallba
     assert cr.Network([3, 2], backend="reference").backend == "reference"
 
 
+@needs_core
 def test_a_pickle_remembers_what_was_asked_for_and_not_what_was_there(without_core, monkeypatch):
     chosen, asked = pickle.dumps(cr.Network([3, 2], backend="reference")), None
     monkeypatch.undo()
@@ -164,6 +171,7 @@ def test_a_pickle_remembers_what_was_asked_for_and_not_what_was_there(without_co
     assert copy.deepcopy(default).backend == default.copy().backend == "native"
 
 
+@needs_core
 def test_estimators_hand_backend_on():
     X, y = np.random.default_rng(0).standard_normal((30, 2)), np.arange(30) % 2
     for chosen, got in ((None, "native"), ("native", "native"), ("reference", "reference")):

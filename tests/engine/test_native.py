@@ -128,16 +128,22 @@ def test_in_float32_every_layer_is_within_the_rounding_of_its_own_sums(name):
     for layer in plan.layers:
         below, g = a[layer - 1], plan.activation(layer)
         n_in, bias = below.shape[1], b[layer] if layer in b else np.zeros(1)
-        assert_within(run.z[layer], below @ W[layer] + bias, (n_in + 2) * UNIT * (abs(below) @ abs(W[layer]) + abs(bias)))
+        assert_within(
+            run.z[layer], below @ W[layer] + bias, (n_in + 2) * UNIT * (abs(below) @ abs(W[layer]) + abs(bias))
+        )
         value = g.value(z[layer])
         if g.name == "softmax":
             roundings = (FEW + value.shape[1]) * abs(value)
         else:  # of the result and of z: gelu's tail falls so fast that a rounding of z/√2 is several of a
             roundings = FEW * (abs(value) + abs(z[layer] * g.derivative(z[layer])))
         assert_within(run.a[layer], value, UNIT * roundings)
-        assert_within(back.W[layer], below.T @ (c * delta[layer]), (m + 4) * UNIT * (abs(below).T @ abs(c * delta[layer])))
+        assert_within(
+            back.W[layer], below.T @ (c * delta[layer]), (m + 4) * UNIT * (abs(below).T @ abs(c * delta[layer]))
+        )
         if layer in b:
-            assert_within(back.b[layer], (c * delta[layer]).sum(axis=0), (m + 4) * UNIT * abs(c * delta[layer]).sum(axis=0))
+            assert_within(
+                back.b[layer], (c * delta[layer]).sum(axis=0), (m + 4) * UNIT * abs(c * delta[layer]).sum(axis=0)
+            )
         if layer > 1:
             spread = abs(delta[layer]) @ abs(W[layer]).T
             assert_within(
@@ -303,7 +309,9 @@ def numbers(shape, dtype, seed=0):
 
 
 def unaligned(array):
-    moved = np.frombuffer(b"\0" + np.ascontiguousarray(array).tobytes(), dtype=array.dtype, offset=1).reshape(array.shape)
+    moved = np.frombuffer(b"\0" + np.ascontiguousarray(array).tobytes(), dtype=array.dtype, offset=1).reshape(
+        array.shape
+    )
     assert array.itemsize == 1 or not moved.flags.aligned
     return moved
 

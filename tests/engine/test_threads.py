@@ -50,15 +50,17 @@ def test_without_affinity_the_limit_is_the_number_of_cores_or_a_container_s_shar
     assert threads.limit() == 2
 
 
-def test_small_steps_take_one_thread():
+def test_a_step_takes_a_thread_for_each_million_operations_and_four_rows(monkeypatch):
+    monkeypatch.setattr(threads, "limit", lambda: 8)
     small, large = plan(4, 8, 1), plan(784, 100, 10)
-    assert threads.threads_for(small, 32, 8) == 1
-    assert threads.threads_for(large, 32, 8) == 8
-    assert threads.threads_for(large, 7, 8) == 1  # too few rows to share
+    assert threads.chosen(small, 32) == 1
+    assert threads.chosen(large, 200) == 8  # 64 MFLOP, of which the limit is 8
+    assert threads.chosen(large, 7) == 1  # too few rows to share
     # 2 · 8 rows · (3 · (784 · 100 + 100 · 10) − 784 · 100) = 2.6 MFLOP for a step, 1.3 MFLOP for a prediction
-    assert threads.threads_for(large, 8, 8) == threads.threads_for(large, 8, 8, training=False) == 8
-    assert threads.threads_for(plan(100, 100), 20, 8) == 8  # 0.8 MFLOP
-    assert threads.threads_for(plan(100, 100), 20, 8, training=False) == 1  # 0.4 MFLOP
+    assert threads.chosen(large, 8) == 2
+    assert threads.chosen(large, 8, training=False) == 1
+    assert threads.chosen(plan(100, 100), 80) == 3  # 2 · 80 · 2 · 100 · 100 = 3.2 MFLOP
+    assert threads.chosen(plan(100, 100), 80, training=False) == 1  # 1.6 MFLOP
 
 
 def test_what_is_asked_for_is_taken_as_it_is_in_this_thread_alone(monkeypatch):

@@ -14,6 +14,7 @@ import pytest
 from sklearn.base import clone
 
 import chainrule as cr
+from cases import HAS_NATIVE
 from chainrule import MLPClassifier, MLPRegressor
 from problems import problem
 
@@ -162,6 +163,7 @@ def test_ctrl_c_keeps_what_was_trained(solver, monkeypatch):
     )
 
 
+@pytest.mark.skipif(not HAS_NATIVE, reason="the compiled core is not built")
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal does on POSIX systems")
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_ctrl_c_ends_the_core_s_loop_after_a_whole_step_with_the_state_of_that_step(solver):

@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 
 import chainrule as cr
+from cases import BACKENDS
 from chainrule.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -16,7 +17,7 @@ def regressor(**changes):
     return cr.Network([20, 6, 1], ["tanh", "identity"], "squared_error", **({"dtype": "float64", "seed": 1} | changes))
 
 
-@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("make", [scipy.sparse.csr_matrix, scipy.sparse.csr_array])
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_sparse_and_dense_rows_train_alike(make, backend, optimizer):
@@ -33,7 +34,7 @@ def test_sparse_and_dense_rows_train_alike(make, backend, optimizer):
     np.testing.assert_allclose(histories[1].validation_cost, histories[0].validation_cost, rtol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "int64", "bool"])
 def test_passes_take_sparse_rows_of_any_real_dtype(dtype, backend):
     net = regressor(backend=backend)
@@ -96,7 +97,7 @@ def test_a_number_too_large_for_the_network_is_named_by_row_and_column():
         cr.train(regressor(dtype="float32"), spoiled(data=(7, 1e300)), Y, verbose=0)
 
 
-@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_divergence_on_sparse_rows_names_its_place(backend):
     net = cr.Network([20, 6, 1], "identity", dtype="float32", backend=backend)
     net.W[1][...] = 1e38
@@ -104,7 +105,7 @@ def test_divergence_on_sparse_rows_names_its_place(backend):
         cr.train(net, 1e6 * scipy.sparse.csr_array(X), Y, verbose=0)
 
 
-@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_wide_sparse_rows_are_never_made_dense_as_a_whole(backend):
     import tracemalloc
 

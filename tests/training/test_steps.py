@@ -5,10 +5,14 @@ import pytest
 import scipy.sparse
 
 import chainrule as cr
+from cases import HAS_NATIVE
 from chainrule.engine.inputs import check_targets
 from chainrule.training.batches import Batches, DataSet
 from chainrule.training.interrupt import Interrupt
 from chainrule.training.steps import Course, Progressed, StepByStep, WholeEpoch, stepper, what_diverged
+
+if not HAS_NATIVE:
+    pytest.skip("the compiled core is not built", allow_module_level=True)
 
 RULES = [cr.SGD(), cr.Momentum(), cr.Nesterov(), cr.RMSProp(), cr.Adam(), cr.Adam(epsilon_hat=True), cr.AdamW()]
 RNG = np.random.default_rng(0)

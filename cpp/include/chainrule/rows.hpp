@@ -167,6 +167,10 @@ void gather_row(const std::byte* from, Index stride, Index n, const Panels<T>& o
         T* to = out.data + p * P * out.capacity + n * width;
         if constexpr (same_type<T, S>) {  // nothing to convert
             if (stride == static_cast<Index>(sizeof(S))) {
+                if (count == P) {  // a size that the compiler knows takes some moves instead of a call
+                    std::memcpy(to, from + p * P * stride, P * sizeof(S));
+                    continue;
+                }
                 std::memcpy(to, from + p * P * stride, static_cast<std::size_t>(count) * sizeof(S));
                 for (Index k = count; k < width; ++k) to[k] = T(0);
                 continue;

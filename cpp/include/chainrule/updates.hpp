@@ -39,18 +39,26 @@ CHAINRULE_INLINE vec<T> updated(const Step<T>& s, vec<T> theta, vec<T> g, T* fir
 template <class T, Rule R>
 void update_stretch(const Step<T>& s, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
                     Sums& sums) {
+    constexpr Index V = Simd<T>::lanes;
     const T penalty = weights ? s.penalty : T(0);
-    vec<T> squares{}, weight_squares{};
-    for (Index at = 0; at < count; at += Simd<T>::lanes) {
+    vec<T> squares[2] = {},
+           weight_squares[2] = {};  // two chains of additions each, so that none waits for the last one
+    const auto update_at = [&](Index at, int chain) __attribute__((always_inline)) {
         const vec<T> w = load(theta + at);
         vec<T> g = load(gradient + at);
         if (penalty != T(0)) g = g + penalty * w;
-        squares = fma<T>(g, g, squares);
-        weight_squares = fma<T>(w, w, weight_squares);
+        squares[chain] = fma<T>(g, g, squares[chain]);
+        weight_squares[chain] = fma<T>(w, w, weight_squares[chain]);
         store<T>(theta + at, updated<T, R>(s, w, g, first + at, second + at, weights));
+    };
+    Index at = 0;
+    for (; at + 2 * V <= count; at += 2 * V) {
+        update_at(at, 0);
+        update_at(at + V, 1);
     }
-    sums.gradient += static_cast<double>(sum_lanes<T>(squares));
-    if (weights) sums.weights += static_cast<double>(sum_lanes<T>(weight_squares));
+    if (at < count) update_at(at, 0);
+    sums.gradient += static_cast<double>(sum_lanes<T>(squares[0] + squares[1]));
+    if (weights) sums.weights += static_cast<double>(sum_lanes<T>(weight_squares[0] + weight_squares[1]));
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -58,6 +58,9 @@ class Backend(Protocol):
         θ is looked at anew in every call.
         """
 
+    def predict_uncast(self, plan: Plan, parameters: Array, X: Array) -> Array | None:
+        """Give a^L for rows of any real dtype; None where they have to be cast, or a number of theirs is not finite."""
+
     def trainer(
         self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int
     ) -> Trainer | None:

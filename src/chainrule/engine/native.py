@@ -38,6 +38,9 @@ _SETTINGS = {
 }
 """The settings of each update rule, in the core's order."""
 
+_WORTH_OF_ONE = 16
+"""How many numbers of a dense row the core multiplies in the time in which SciPy multiplies a stored one."""
+
 _compiled: WeakKeyDictionary[Plan, _core.Plan] = WeakKeyDictionary()
 
 
@@ -61,6 +64,8 @@ def _named(family: tuple[str, float | None] | None) -> tuple[str, float]:
 # --- passes -----------------------------------------------------------------------------------------------------------
 def forward(plan: Plan, parameters: Array, X: Array) -> Run:
     """(E1), (E2)."""
+    if _is_thin(X):
+        return reference.forward(plan, parameters, X)
     shapes = [(X.shape[0], n) for n in plan.sizes[1:]]
     a, z = ([np.empty(shape, dtype=plan.dtype) for shape in shapes] for _ in range(2))
     core_plan(plan).forward(parameters, _handed(X), a, z, chosen(plan, X.shape[0], training=False))
@@ -100,6 +105,8 @@ def example_costs(plan: Plan, run: Run, Y: Array) -> Array:
 
 def predict(plan: Plan, parameters: Array, X: Array) -> Array:
     """a^L."""
+    if _is_thin(X):
+        return reference.predict(plan, parameters, X)
     out = np.empty((X.shape[0], plan.sizes[-1]), dtype=plan.dtype)
     core_plan(plan).predict(parameters, _handed(X), out, chosen(plan, X.shape[0], training=False))
     return out
@@ -110,14 +117,33 @@ def predictor(plan: Plan, parameters: Array) -> Callable[[Any], Any]:
     return _core.Predictor(core_plan(plan), parameters)
 
 
+def predict_uncast(plan: Plan, parameters: Array, X: Array) -> Array | None:
+    """Give a^L for rows of any real dtype; None where they have to be cast, or a number of theirs is not finite."""
+    if not _is_read(X) or _is_thin(X):
+        return None
+    out = np.empty((X.shape[0], plan.sizes[-1]), dtype=plan.dtype)
+    n_threads = chosen(plan, X.shape[0], training=False)
+    return out if core_plan(plan).predict(parameters, _handed(X), out, n_threads) < 0 else None
+
+
 def value_and_gradient(
     plan: Plan, parameters: Array, X: Array, Y: Array, weights: Array | None = None
 ) -> tuple[Array, Gradient]:
     """C (E4) and ∇C (E10)."""
+    if _is_thin(X):
+        return reference.value_and_gradient(plan, parameters, X, Y, weights)
     flat = np.empty(plan.n_parameters, dtype=plan.dtype)
     n_threads = chosen(plan, X.shape[0])
     cost = core_plan(plan).value_and_gradient(parameters, _handed(X), Y, weights, flat, n_threads)
     return cost, Gradient(plan, flat)
+
+
+def _is_thin(X: Array) -> bool:
+    """Say whether rows are so sparse that SciPy's product, by what is stored alone, is faster than the core's.
+
+    The core makes a batch of sparse rows dense. So the reference works the passes of thin ones.
+    """
+    return not isinstance(X, np.ndarray) and X.nnz * _WORTH_OF_ONE < X.shape[0] * X.shape[1]
 
 
 def _handed(X: Array) -> Any:
@@ -140,17 +166,18 @@ def _kept(plan: Plan, run: Run) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]
 # --- training ---------------------------------------------------------------------------------------------------------
 def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> Trainer | None:
     """Whole epochs by the core; None for an update rule of the user's own, and for numbers that only numpy reads."""
-    sparse = not isinstance(X, np.ndarray)
-    if type(rule) is not RULES.get(getattr(rule, "name", "")) or not (
-        _is_read(X.data if sparse else X) and _is_read(Y)
-    ):
+    is_own = type(rule) is not RULES.get(getattr(rule, "name", ""))
+    if is_own or _is_thin(X) or not (_is_read(X) and _is_read(Y)):
         return None
     return Trainer(plan, rule, X, Y, weights, batch)
 
 
-def _is_read(array: NDArray[Any]) -> bool:
-    """Say whether the core reads an array as it is: none of extended precision or another machine's byte order."""
-    return array.dtype.isnative and array.dtype.itemsize <= 8
+def _is_read(array: Array) -> bool:
+    """Say whether the core reads the numbers of an array or of sparse rows as they are.
+
+    It does but for extended precision and another machine's byte order.
+    """
+    return bool(array.dtype.isnative and array.dtype.itemsize <= 8)
 
 
 class Trainer:

@@ -297,8 +297,10 @@ class Network:
         (1, 1)
         """
         if self._predictor is not None and (outputs := self._predictor(X)) is not None:
-            return outputs  # type: ignore[no-any-return] # of the compiled core
+            return outputs  # type: ignore[no-any-return]
         array = check_rows_or_csr(X, self.sizes[0])
+        if (outputs := self._backend.predict_uncast(self._plan, self._parameters, array)) is not None:
+            return outputs  # type: ignore[no-any-return]
         out = np.empty((array.shape[0], self.sizes[-1]), dtype=self.dtype)
         for rows in row_blocks(array.shape[0]):
             block = cast_rows(array[rows], self._plan.dtype, "X", rows.start)

@@ -176,5 +176,9 @@ def predictor(plan: Plan, parameters: Array) -> None:
     """None: every X is checked and cast first, and then given to `predict`."""
 
 
+def predict_uncast(plan: Plan, parameters: Array, X: Array) -> None:
+    """None, for the same reason."""
+
+
 def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
     """None: training takes one step after the other, by `value_and_gradient` and the update rule."""

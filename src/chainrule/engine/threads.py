@@ -14,9 +14,10 @@ from chainrule.engine.plan import Plan
 AT_MOST = 256
 """No more threads than this, whatever is asked for."""
 
-# Below either of these a second thread costs more than it brings: threads meet at the end of every layer.
-FLOPS_FOR_THREADS = 500_000
-ROWS_FOR_THREADS = 8
+# A thread more has to bring at least half as much again, for the processor's time that it costs. That takes this many
+# floating-point operations of a step for each thread, and this many rows.
+FLOPS_OF_A_THREAD = 1_000_000
+ROWS_OF_A_THREAD = 4
 
 _exact: ContextVar[int | None] = ContextVar("threads", default=None)
 
@@ -47,17 +48,20 @@ def _quota() -> int:
         return AT_MOST
 
 
-def threads_for(plan: Plan, rows: int, limit: int, *, training: bool = True) -> int:
-    """`limit` threads where a step, or a forward pass, on this many rows is work enough, else 1."""
+def worth(plan: Plan, rows: int, *, training: bool = True) -> int:
+    """How many threads are worth it for a step, or without `training` for a forward pass, on this many rows."""
     products = [n_in * n_out for n_in, n_out in zip(plan.sizes[:-1], plan.sizes[1:], strict=True)]
     passes = 3 * sum(products) - products[0] if training else sum(products)  # (E1); (E7), and (E6) but for the input
-    enough = rows >= ROWS_FOR_THREADS and 2 * rows * passes >= FLOPS_FOR_THREADS
-    return limit if enough else 1
+    return max(1, min(2 * rows * passes // FLOPS_OF_A_THREAD, rows // ROWS_OF_A_THREAD))
 
 
 def chosen(plan: Plan, rows: int, *, training: bool = True) -> int:
-    """How many threads to take now: what `exactly` says, else what is good for this many rows."""
-    return _exact.get() or threads_for(plan, rows, limit(), training=training)
+    """How many threads to take now: what `exactly` says, else what this many rows are worth, within the limit."""
+    exact = _exact.get()
+    if exact is not None:
+        return exact
+    useful = worth(plan, rows, training=training)
+    return min(useful, limit()) if useful > 1 else 1  # the limit is looked up where it counts
 
 
 @contextmanager
