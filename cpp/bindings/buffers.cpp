@@ -73,9 +73,15 @@ void check_csr(const std::byte* indices, const std::byte* indptr, Index m, Index
 
 }  // namespace
 
-Held::Held(nb::handle array, bool writable) {
+Held::Held(nb::handle array, const char* name, bool writable) {
     const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
-    if (PyObject_GetBuffer(array.ptr(), &view_, flags) != 0) throw nb::python_error();
+    if (PyObject_GetBuffer(array.ptr(), &view_, flags) == 0) return;
+    nb::python_error error;  // the exception stays what it is: a TypeError, a BufferError, …
+    const bool no_array = error.matches(PyExc_TypeError);
+    const nb::str got = no_array ? nb::str(nb::inst_name(array)) : nb::str(error.value());
+    PyErr_Format(error.type().ptr(), "%s: expected %s array, got %U", name, writable && !no_array ? "a writable" : "an",
+                 got.ptr());
+    throw nb::python_error();
 }
 
 Held::~Held() {
@@ -89,31 +95,31 @@ Held::Held(Held&& other) noexcept : view_(other.view_) {
 Dtype Held::dtype(const char* name) const {
     const char* format = view_.format == nullptr ? "B" : view_.format;
     if (*format == '@' || *format == '=' || *format == '<') ++format;  // little-endian, as every processor here
+    const Index size = view_.itemsize;
     if (std::strlen(format) == 1) {
-        switch (*format) {
-            case 'f': return Dtype::f32;
-            case 'd': return Dtype::f64;
-            case 'e': return Dtype::f16;
-            case '?': return Dtype::boolean;
-            case 'b':
-            case 'h':
-            case 'i':
-            case 'l':
-            case 'q': return integer(view_.itemsize, true);
-            case 'B':
-            case 'H':
-            case 'I':
-            case 'L':
-            case 'Q': return integer(view_.itemsize, false);
-            default: break;
-        }
+        const char code = *format;
+        if (code == 'f' && size == 4) return Dtype::f32;
+        if (code == 'd' && size == 8) return Dtype::f64;
+        if (code == 'e' && size == 2) return Dtype::f16;
+        if (code == '?' && size == 1) return Dtype::boolean;
+        const bool is_signed = std::strchr("bhilq", code) != nullptr,
+                   is_unsigned = std::strchr("BHILQ", code) != nullptr;
+        if ((is_signed || is_unsigned) && (size == 1 || size == 2 || size == 4 || size == 8))
+            return integer(size, is_signed);
     }
     refuse(name, "real numbers of up to 64 bits in the machine's byte order",
            std::string("format '") + (view_.format == nullptr ? "" : view_.format) + "'");
 }
 
+Index Held::stride(int axis) const {
+    if (view_.strides != nullptr) return view_.strides[axis];
+    Index stride = view_.itemsize;  // some leave strides out where rows follow each other
+    for (int behind = axis + 1; behind < view_.ndim; ++behind) stride *= view_.shape[behind];
+    return stride;
+}
+
 bool Held::contiguous() const {
-    return PyBuffer_IsContiguous(&view_, 'C') != 0 &&
+    return view_.itemsize > 0 && PyBuffer_IsContiguous(&view_, 'C') != 0 &&
            reinterpret_cast<std::uintptr_t>(view_.buf) % static_cast<std::uintptr_t>(view_.itemsize) == 0;
 }
 
@@ -134,7 +140,7 @@ T* Arguments::contiguous(const Held& held, const char* name, const std::string& 
 
 template <class T>
 T* Arguments::vector(nb::handle array, Index count, const char* name, bool writable) {
-    const Held& held = hold(array, writable);
+    const Held& held = hold(array, name, writable);
     const std::string expected = "shape (" + number(count) + ",)";
     if (held.dimensions() != 1 || (count >= 0 && held.size(0) != count)) refuse(name, expected, held.shape());
     return contiguous<T>(held, name, expected);
@@ -142,7 +148,7 @@ T* Arguments::vector(nb::handle array, Index count, const char* name, bool writa
 
 template <class T>
 T* Arguments::matrix(nb::handle array, Index rows, Index columns, const char* name, bool writable) {
-    const Held& held = hold(array, writable);
+    const Held& held = hold(array, name, writable);
     const std::string expected = "shape (" + number(rows) + ", " + number(columns) + ")";
     if (held.dimensions() != 2 || (rows >= 0 && held.size(0) != rows) || (columns >= 0 && held.size(1) != columns))
         refuse(name, expected, held.shape());
@@ -151,14 +157,16 @@ T* Arguments::matrix(nb::handle array, Index rows, Index columns, const char* na
 
 Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
     if (parts.size() != 3) refuse(name, "(data, indices, indptr)", std::to_string(parts.size()) + " parts");
-    const Held &data = hold(parts[0], false), &indices = hold(parts[1], false), &indptr = hold(parts[2], false);
+    const Held &data = hold(parts[0], name, false), &indices = hold(parts[1], name, false),
+               &indptr = hold(parts[2], name, false);
     for (const Held* part : {&data, &indices, &indptr})
         if (part->dimensions() != 1 || !part->contiguous())
             refuse(name, "contiguous vectors data, indices and indptr", part->shape());
     const Dtype index = indptr.dtype(name);
     if (index != indices.dtype(name) || (index != Dtype::i32 && index != Dtype::i64))
         refuse(name, "indices and indptr both int32 or both int64", dtype_name(index));
-    if (indptr.size(0) < 1 || data.size(0) != indices.size(0))
+    if (indptr.size(0) < 1) refuse(name, "indptr of one number more than there are rows", "none");
+    if (data.size(0) != indices.size(0))
         refuse(name, "as many indices as data",
                std::to_string(indices.size(0)) + " for " + std::to_string(data.size(0)));
     Rows X;
@@ -169,6 +177,7 @@ Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
     X.indices = indices.data();
     X.indptr = indptr.data();
     X.wide = index == Dtype::i64;
+    X.stored = data.size(0);
     if (X.wide) check_csr<std::int64_t>(X.indices, X.indptr, X.rows, data.size(0), columns, name);
     else check_csr<std::int32_t>(X.indices, X.indptr, X.rows, data.size(0), columns, name);
     return X;
@@ -176,7 +185,7 @@ Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
 
 Rows Arguments::rows(nb::handle X, Index columns, const char* name) {
     if (nb::isinstance<nb::tuple>(X)) return sparse(nb::borrow<nb::tuple>(X), columns, name);
-    const Held& held = hold(X, false);
+    const Held& held = hold(X, name, false);
     if (held.dimensions() != 2 || held.size(1) != columns)
         refuse(name, "shape (m, " + std::to_string(columns) + ")", held.shape());
     Rows view;
@@ -190,7 +199,7 @@ Rows Arguments::rows(nb::handle X, Index columns, const char* name) {
 }
 
 Rows Arguments::targets(nb::handle Y, Index m, Index columns, const char* name) {
-    const Held& held = hold(Y, false);
+    const Held& held = hold(Y, name, false);
     if (held.dimensions() < 1 || held.size(0) != m) refuse(name, std::to_string(m) + " rows, as X has", held.shape());
     Rows view;
     view.data = held.data();
@@ -203,7 +212,8 @@ Rows Arguments::targets(nb::handle Y, Index m, Index columns, const char* name) 
         return view;
     }
     if (held.dimensions() != 1 || view.dtype != Dtype::i64)
-        refuse(name, "int64 class indices (m,), or shape (m, " + std::to_string(columns) + ")", held.shape());
+        refuse(name, "int64 class indices (m,), or shape (m, " + std::to_string(columns) + ")",
+               held.shape() + " of " + dtype_name(view.dtype));
     view.classes = true;
     for (Index n = 0; n < m; ++n) {
         std::int64_t index;

@@ -14,10 +14,10 @@ namespace chainrule::bindings {
 
 namespace nb = nanobind;
 
-// A buffer, held until the view ends. Throws what Python raises for a dead or unsuitable one.
+// A buffer, held until the view ends. Throws what Python raises for a dead or unsuitable one, with the argument's name.
 class Held {
 public:
-    Held(nb::handle array, bool writable);
+    Held(nb::handle array, const char* name, bool writable);
     ~Held();
     Held(Held&& other) noexcept;
     Held(const Held&) = delete;
@@ -28,7 +28,7 @@ public:
     [[nodiscard]] std::byte* data() const { return static_cast<std::byte*>(view_.buf); }
     [[nodiscard]] int dimensions() const { return view_.ndim; }
     [[nodiscard]] Index size(int axis) const { return view_.shape[axis]; }
-    [[nodiscard]] Index stride(int axis) const { return view_.strides[axis]; }
+    [[nodiscard]] Index stride(int axis) const;  // in bytes
     [[nodiscard]] bool contiguous() const;
     [[nodiscard]] std::string shape() const;
 
@@ -51,7 +51,7 @@ public:
     [[nodiscard]] Index last_size() const { return last_size_; }  // of the first axis of the array that was taken last
 
 private:
-    Held& hold(nb::handle array, bool writable) { return held_.emplace_back(array, writable); }
+    Held& hold(nb::handle array, const char* name, bool writable) { return held_.emplace_back(array, name, writable); }
     template <class T>
     T* contiguous(const Held& held, const char* name, const std::string& expected);
     Rows sparse(nb::tuple parts, Index columns, const char* name);

@@ -36,8 +36,8 @@ void check_threads(int threads) {
         throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
 }
 
-void check_some(Index rows) {
-    if (rows < 1) throw std::invalid_argument("X: expected at least one row, got none");
+void check_some(Index rows, const char* name) {
+    if (rows < 1) throw std::invalid_argument(std::string(name) + ": expected at least one row, got none");
 }
 
 Index predict(const PlanOf& self, nb::object theta, nb::object X, nb::object out, int threads) {
@@ -48,7 +48,7 @@ Index predict(const PlanOf& self, nb::object theta, nb::object X, nb::object out
         const T* parameters = arguments.vector<T>(theta, self.plan.n_parameters, "theta");
         const Rows rows = arguments.rows(X, self.plan.inputs(), "X");
         T* outputs = arguments.matrix<T>(out, rows.rows, self.plan.outputs(), "out", true);
-        check_some(rows.rows);
+        check_some(rows.rows, "X");
         const nb::gil_scoped_release unlocked;
         return Network<T>(self.plan).predict(parameters, rows, outputs, threads);
     });
@@ -61,7 +61,7 @@ void forward(const PlanOf& self, nb::object theta, nb::object X, nb::sequence a,
         Arguments arguments;
         const T* parameters = arguments.vector<T>(theta, self.plan.n_parameters, "theta");
         const Rows rows = arguments.rows(X, self.plan.inputs(), "X");
-        check_some(rows.rows);
+        check_some(rows.rows, "X");
         const auto to_a = matrices<T>(arguments, a, rows.rows, 1, self.plan, "a", true);
         const auto to_z = matrices<T>(arguments, z, rows.rows, 1, self.plan, "z", true);
         const nb::gil_scoped_release unlocked;
@@ -79,7 +79,7 @@ double backward(const PlanOf& self, nb::object theta, nb::sequence a, nb::sequen
         const T* parameters = arguments.vector<T>(theta, plan.n_parameters, "theta");
         const T* targets = arguments.matrix<T>(Y, -1, plan.outputs(), "Y");
         const Index m = arguments.last_size();
-        check_some(m);
+        check_some(m, "Y");
         const auto from_a = matrices<T>(arguments, a, m, 0, plan, "a", false);
         const auto from_z = matrices<T>(arguments, z, m, 1, plan, "z", false);
         const auto to_delta = matrices<T>(arguments, delta, m, 1, plan, "delta", true);
@@ -103,7 +103,7 @@ void input_gradient(const PlanOf& self, nb::object theta, nb::sequence z, Index 
         const T* parameters = arguments.vector<T>(theta, self.plan.n_parameters, "theta");
         T* gradient = arguments.matrix<T>(out, -1, self.plan.inputs(), "out", true);
         const Index m = arguments.last_size();
-        check_some(m);
+        check_some(m, "out");
         const auto from_z = matrices<T>(arguments, z, m, 1, self.plan, "z", false);
         const nb::gil_scoped_release unlocked;
         Network<T>(self.plan).input_gradient(parameters, m, from_z.data(), output, gradient, threads);
@@ -116,7 +116,7 @@ void example_costs(const PlanOf& self, nb::object a, nb::object z, nb::object Y,
         Arguments arguments;
         T* costs = arguments.vector<T>(out, -1, "out", true);
         const Index m = arguments.last_size(), outputs = self.plan.outputs();
-        check_some(m);
+        check_some(m, "out");
         const T* from_a = arguments.matrix<T>(a, m, outputs, "a");
         const T* from_z = arguments.matrix<T>(z, m, outputs, "z");
         const T* targets = arguments.matrix<T>(Y, m, outputs, "Y");
@@ -133,7 +133,7 @@ double value_and_gradient(const PlanOf& self, nb::object theta, nb::object X, nb
         Arguments arguments;
         const T* parameters = arguments.vector<T>(theta, self.plan.n_parameters, "theta");
         const Rows rows = arguments.rows(X, self.plan.inputs(), "X");
-        check_some(rows.rows);
+        check_some(rows.rows, "X");
         const T* targets = arguments.matrix<T>(Y, rows.rows, self.plan.outputs(), "Y");
         const T* w = weights_or_none<T>(arguments, weights, rows.rows);
         T* to = arguments.vector<T>(gradient, self.plan.n_parameters, "gradient", true);

@@ -16,7 +16,7 @@ constexpr Index most_rows = 2, most_rows_of_small = 8, small = 10'000;
 class Predictor {
 public:
     Predictor(const PlanOf& plan, nb::object theta)
-        : plan_(plan), theta_object_(theta), theta_(theta, false),
+        : plan_(plan), theta_object_(theta), theta_(theta, "theta", false),
           ndarray_(nb::module_::import_("numpy").attr("ndarray")), empty_(nb::module_::import_("numpy").attr("empty")),
           dtype_(nb::module_::import_("numpy").attr("dtype")(plan.is_double ? "float64" : "float32")) {
         Arguments arguments;
@@ -41,7 +41,7 @@ private:
         nb::object out = empty_(nb::make_tuple(rows->rows, plan_.plan.outputs()), dtype_);
         const bool finite = for_dtype(plan_.is_double, [&](auto zero) {
             using T = decltype(zero);
-            const Held outputs(out, true);
+            const Held outputs(out, "out", true);
             RowPredictor<T>& predictor = *std::get<std::unique_ptr<RowPredictor<T>>>(rows_);
             const T* theta = reinterpret_cast<const T*>(theta_.data());
             for (Index row = 0; row < rows->rows; ++row)
@@ -55,7 +55,7 @@ private:
 
     std::optional<Rows> view(nb::handle X) {
         try {
-            held_.emplace(X, false);
+            held_.emplace(X, "X", false);
             if (held_->dimensions() != 2 || held_->size(1) != plan_.plan.inputs() || held_->size(0) < 1 ||
                 held_->size(0) > (plan_.plan.n_parameters > small ? most_rows : most_rows_of_small))
                 return std::nullopt;

@@ -17,6 +17,7 @@ struct TrainerOf {
     const PlanOf& plan;
     std::unique_ptr<Trainer<float>> f32;
     std::unique_ptr<Trainer<double>> f64;
+    std::vector<Index> rows{}, bounds{};
 
     // f(the trainer, a zero of its dtype).
     template <class F>
@@ -38,18 +39,19 @@ std::vector<T*> state_vectors(Arguments& arguments, nb::sequence state, const Tr
     return vectors;
 }
 
-void check_steps(const Index* rows, Index n_rows, const Index* bounds, Index steps, Index m, Index largest) {
-    for (Index step = 0; step < steps; ++step) {
+void check_steps(const std::vector<Index>& rows, const std::vector<Index>& bounds, Index m, Index largest) {
+    const auto n_rows = static_cast<Index>(rows.size());
+    for (std::size_t step = 0; step + 1 < bounds.size(); ++step) {
         const Index from = bounds[step], to = bounds[step + 1];
         if (from < 0 || to <= from || to > n_rows || to - from > largest)
             throw std::invalid_argument("bounds: expected batches of 1 to " + std::to_string(largest) + " of " +
                                         std::to_string(n_rows) + " rows, got " + std::to_string(from) + " to " +
                                         std::to_string(to) + " at step " + std::to_string(step));
     }
-    for (Index k = 0; k < n_rows; ++k)
-        if (rows[k] < 0 || rows[k] >= m)
+    for (const Index row : rows)
+        if (row < 0 || row >= m)
             throw std::invalid_argument("rows: expected 0 to " + std::to_string(m - 1) + ", got " +
-                                        std::to_string(rows[k]));
+                                        std::to_string(row));
 }
 
 nb::tuple run(TrainerOf& self, nb::object X, nb::object Y, nb::object weights, nb::object rows, nb::object bounds,
@@ -63,10 +65,14 @@ nb::tuple run(TrainerOf& self, nb::object X, nb::object Y, nb::object weights, n
         examples.X = arguments.rows(X, plan.inputs(), "X");
         examples.Y = arguments.targets(Y, examples.X.rows, plan.outputs(), "Y");
         examples.weights = weights.is_none() ? nullptr : arguments.vector<T>(weights, examples.X.rows, "weights");
-        examples.rows = arguments.vector<Index>(rows, -1, "rows");
-        const Index n_rows = arguments.last_size();
-        examples.bounds = arguments.vector<Index>(bounds, -1, "bounds");
-        examples.steps = arguments.last_size() - 1;
+        // copied, as what is checked has to be what is used, whoever writes to the arrays meanwhile
+        const Index* given_rows = arguments.vector<Index>(rows, -1, "rows");
+        self.rows.assign(given_rows, given_rows + arguments.last_size());
+        const Index* given_bounds = arguments.vector<Index>(bounds, -1, "bounds");
+        self.bounds.assign(given_bounds, given_bounds + arguments.last_size());
+        examples.rows = self.rows.data();
+        examples.bounds = self.bounds.data();
+        examples.steps = static_cast<Index>(self.bounds.size()) - 1;
         if (examples.steps < 0) throw std::invalid_argument("bounds: expected at least one number, got none");
         examples.rates = arguments.vector<double>(rates, examples.steps, "rates");
         examples.penalties = arguments.vector<double>(penalties, examples.steps, "penalties");
@@ -74,7 +80,7 @@ nb::tuple run(TrainerOf& self, nb::object X, nb::object Y, nb::object weights, n
         examples.costs = arguments.vector<double>(costs, examples.steps, "costs", true);
         examples.norms = arguments.vector<double>(norms, examples.steps, "norms", true);
         examples.squares = arguments.vector<double>(squares, examples.steps, "squares", true);
-        check_steps(examples.rows, n_rows, examples.bounds, examples.steps, examples.X.rows, trainer.largest_batch());
+        check_steps(self.rows, self.bounds, examples.X.rows, trainer.largest_batch());
 
         std::exception_ptr raised;
         const std::function<bool()> asked = [&] {
@@ -128,6 +134,7 @@ void init_trainer(nb::module_& m) {
         .def(
             "load",
             [](TrainerOf& self, nb::object theta, nb::sequence state, Index step) {
+                if (step < 0) throw std::invalid_argument("step: expected at least 0, got " + std::to_string(step));
                 self.on([&](auto& trainer, auto zero) {
                     using T = decltype(zero);
                     Arguments arguments;

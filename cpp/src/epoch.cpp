@@ -78,7 +78,8 @@ Step<T> step_of(const RuleSettings& s, Index number, double rate, double penalty
 
 template <class T>
 Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads)
-    : plan_(plan), settings_(settings), threads_(threads), net_(plan, kernels<T>(), false),
+    : plan_(plan), settings_(settings), threads_(threads),
+      net_(plan, kernels<T>(), false, 2 + 2 * settings.vectors()),  // θ and the rule's vectors, and as they were before
       batch_(plan, net_.packing.grid, batch, Keep::training) {
     const Grid grid = net_.packing.grid;
     const auto vectors = static_cast<std::size_t>(settings.vectors());

@@ -90,9 +90,21 @@ void unpack(const Plan& plan, const Packing& packing, const T* packed, T* theta)
 }
 
 // --- weights ----------------------------------------------------------------------------------------------------------
+namespace {
+
+Packing fitting(const Plan& plan, Packing packing, Index vectors, Index size) {
+    const Index numbers = sum_of_sizes(product_of_sizes(packing.parameters, vectors), packing.transposed);
+    check_fits(product_of_sizes(numbers, size), "a network of " + std::to_string(plan.n_parameters) + " parameters",
+               "Make the layers narrower.");
+    return packing;
+}
+
+}  // namespace
+
 template <class T>
-Weights<T>::Weights(const Plan& the_plan, const Kernels<T>& the_kernels, bool input_gradient)
-    : plan(the_plan), kernels(the_kernels), packing(the_plan, the_kernels.grid, input_gradient),
+Weights<T>::Weights(const Plan& the_plan, const Kernels<T>& the_kernels, bool input_gradient, Index vectors)
+    : plan(the_plan), kernels(the_kernels),
+      packing(fitting(the_plan, Packing(the_plan, the_kernels.grid, input_gradient), vectors, sizeof(T))),
       parameters(packing.parameters), transposed(packing.transposed) {}
 
 template <class T>
@@ -128,7 +140,8 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
 
 template <class T>
 Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(the_rows) {
-    check_fits(bytes(plan, grid, rows, keep), "a batch of " + std::to_string(rows) + " rows",
+    const Index one = bytes(plan, grid, 1, keep), most = std::numeric_limits<Index>::max();
+    check_fits(rows > most / one ? most : rows * one, "a batch of " + std::to_string(rows) + " rows",
                "Make batch_size smaller, or the layers narrower.");
     const auto matrix = [&](Buffer<T>& buffer, Index columns) {
         buffer = Buffer<T>(rows * grid.padded(columns));

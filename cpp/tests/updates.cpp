@@ -1,5 +1,5 @@
 // Update rules: bit for bit the formulas, one operation after the other, in T; and what they add to the sums of squares.
-// The exception is the quotient x/(√v + ε) in float32 with AVX-512, which is estimated: within 2 ulps (over_root in simd.hpp).
+// The exception is the quotient x/(√v + ε) in float32 with AVX-512, which is estimated (over_root in simd.hpp): within 4 ulps.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -123,8 +123,9 @@ void quotients(const Kernels<T>& k) {
                 std::frexp(exact, &exponent);
                 const double off = static_cast<double>(std::fabs(static_cast<R>(theta[e]) - exact) / std::ldexp(R(1), exponent - Limits::digits));
                 worst = std::max(worst, off);
-                // three operations: a root and a sum of half an ulp, which may count double, and a quotient of half an ulp
-                CHECK(off <= (estimates(k, Rule::rmsprop) ? 3 : 2.5),
+                // three operations: a root and a sum of half an ulp, which may count double, and a quotient of half an ulp;
+                // estimates have two products more
+                CHECK(off <= (estimates(k, Rule::rmsprop) ? 4 : 2.5),
                       k.name << ' ' << check::name_of<T>() << ": " << -gradient[e] << "/(√" << v[e] << " + " << epsilon << ") = " << theta[e]
                              << ", not " << exact << ": " << off << " ulps");
             }

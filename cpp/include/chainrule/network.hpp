@@ -24,7 +24,8 @@ void from_panels(Panels<T> panels, Index n0, Index n1, T* matrix, Index first);
 
 template <class T>
 struct Weights {
-    Weights(const Plan& plan, const Kernels<T>& kernels, bool input_gradient);
+    // `vectors` like θ, this one among them, are what the caller will ask for. Throws TooLarge when they don't fit.
+    Weights(const Plan& plan, const Kernels<T>& kernels, bool input_gradient, Index vectors = 1);
     // Takes θ row-major; 𝒲ᵀ is made too when `backward` says so.
     void load(const T* theta, bool backward);
     void transpose(std::size_t layer);

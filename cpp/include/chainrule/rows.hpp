@@ -214,11 +214,12 @@ CHAINRULE_INLINE Index read_index(const std::byte* at, Index k) {
 template <class T, class S, class I>
 void gather_sparse_row(const Rows& X, Index row, Index n, const Panels<T>& out) {
     clear_row(n, out);
-    const Index end = read_index<I>(X.indptr, row + 1);
-    for (Index k = read_index<I>(X.indptr, row); k < end; ++k) {
+    const Index begin = read_index<I>(X.indptr, row), end = read_index<I>(X.indptr, row + 1);
+    for (Index k = begin < 0 ? 0 : begin; k < end && k < X.stored; ++k) {
         S x;
         std::memcpy(&x, X.data + k * static_cast<Index>(sizeof(S)), sizeof x);
-        element(out, n, read_index<I>(X.indices, k)) += static_cast<T>(x);  // entries of one place add up
+        const Index column = read_index<I>(X.indices, k);
+        if (column >= 0 && column < X.columns) element(out, n, column) += static_cast<T>(x);  // of one place: added up
     }
 }
 
@@ -241,7 +242,8 @@ void gather_rows(const Rows& X, const Index* which, Index first, Index n0, Index
         for (Index n = n0; n < n1; ++n) {
             const Index row = which != nullptr ? which[n] : first + n;
             clear_row(n, out);
-            element(out, n, read_index<std::int64_t>(X.data + row * X.row_stride, 0)) = T(1);
+            const Index column = read_index<std::int64_t>(X.data + row * X.row_stride, 0);
+            if (column >= 0 && column < X.columns) element(out, n, column) = T(1);
         }
         return;
     }

@@ -9,7 +9,8 @@ namespace chainrule {
 
 enum class Dtype { f32, f64, f16, i8, i16, i32, i64, u8, u16, u32, u64, boolean };
 
-// Rows of a matrix of any real dtype: strided, or CSR.
+// Rows of a matrix of any real dtype: strided, or CSR. Whoever reads indices looks at them once more, as a program can
+// write to its arrays at any time.
 struct Rows {
     const std::byte* data = nullptr;
     Dtype dtype = Dtype::f32;
@@ -17,6 +18,7 @@ struct Rows {
     std::int64_t row_stride = 0, column_stride = 0;  // in bytes
     // CSR: data holds the values, and these are not none. indices are int32 or int64, as `wide` says, indptr alike.
     const std::byte *indices = nullptr, *indptr = nullptr;
+    std::int64_t stored = 0;  // how many values there are
     bool wide = false;
     // Class indices (int64, one column) that stand for one-hot rows of `columns`.
     bool classes = false;
