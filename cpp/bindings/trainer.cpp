@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <exception>
 #include <memory>
 
@@ -13,15 +14,35 @@
 namespace chainrule::bindings {
 namespace {
 
+// One call at a time: a run without the interpreter lock, or one that asks its check, leaves others the chance to come in.
+class Busy {
+public:
+    explicit Busy(std::atomic<bool>& flag) : flag_(flag) {
+        if (flag_.exchange(true))
+            throw std::runtime_error(
+                "Trainer: expected one that is at rest, got one whose run has not ended. "
+                "Make a trainer for each thread.");
+    }
+    ~Busy() { flag_ = false; }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+
+private:
+    std::atomic<bool>& flag_;
+};
+
 struct TrainerOf {
+    explicit TrainerOf(const PlanOf& the_plan) : plan(the_plan) {}
     const PlanOf& plan;
-    std::unique_ptr<Trainer<float>> f32;
-    std::unique_ptr<Trainer<double>> f64;
+    std::unique_ptr<Trainer<float>> f32{};
+    std::unique_ptr<Trainer<double>> f64{};
     std::vector<Index> rows{}, bounds{};
+    mutable std::atomic<bool> busy{false};
 
     // f(the trainer, a zero of its dtype).
     template <class F>
     auto on(F f) const {
+        const Busy only(busy);
         return plan.is_double ? f(*f64, double{}) : f(*f32, float{});
     }
 };
@@ -120,7 +141,7 @@ void init_trainer(nb::module_& m) {
                 if (threads < 1 || threads > 1024)
                     throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
                 const RuleSettings read = rule_settings(rule, settings);
-                auto* made = new (self) TrainerOf{plan, nullptr, nullptr};
+                auto* made = new (self) TrainerOf(plan);
                 try {
                     if (plan.is_double) made->f64 = std::make_unique<Trainer<double>>(plan.plan, read, batch, threads);
                     else made->f32 = std::make_unique<Trainer<float>>(plan.plan, read, batch, threads);

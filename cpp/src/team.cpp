@@ -3,6 +3,9 @@
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -57,10 +60,22 @@ struct Team::Shared {
 Team::Team(int threads) : threads_(threads), shared_(std::make_unique<Shared>()) {
     // with more threads than processors, spinning keeps those from working that are waited for
     shared_->spin = threads <= static_cast<int>(std::thread::hardware_concurrency());
-    for (int thread = 1; thread < threads; ++thread) shared_->workers.emplace_back([this, thread] { serve(thread); });
+    try {
+        for (int thread = 1; thread < threads; ++thread)
+            shared_->workers.emplace_back([this, thread] { serve(thread); });
+    } catch (const std::system_error&) {
+        const std::size_t started = shared_->workers.size() + 1;
+        end();
+        throw std::runtime_error("n_threads: expected that the system starts " + std::to_string(threads) +
+                                 " threads, got " + std::to_string(started) + ". Take fewer.");
+    }
 }
 
 Team::~Team() {
+    end();
+}
+
+void Team::end() {
     shared_->ends = true;
     shared_->calls.fetch_add(1, std::memory_order_release);
     shared_->calls.notify_all();

@@ -14,7 +14,7 @@ namespace chainrule {
 
 class Team {
 public:
-    explicit Team(int threads);
+    explicit Team(int threads);  // throws std::runtime_error when the system doesn't start so many
     ~Team();
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
@@ -36,6 +36,7 @@ private:
     struct Shared;
     void run_erased(Job job, void* context);
     void serve(int thread);
+    void end();
 
     int threads_;
     std::unique_ptr<Shared> shared_;
