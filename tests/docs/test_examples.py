@@ -41,6 +41,7 @@ PAGES = (
     "how-to/choose-backend-and-threads.md",
     "explanation/numerics.md",
     "explanation/conventions.md",
+    "explanation/performance.md",
     "reference/command-line.md",
     "reference/errors.md",
     "reference/estimators.md",

@@ -24,7 +24,7 @@ def array_namespace(x: Array) -> Any:
 
 @cache
 def _of_numpy() -> Any:
-    """Give numpy itself where it has the standard of 2024.12, as from 2.3 on, else array-api-compat, which takes longer."""
+    """Give numpy itself where it has the standard of 2024.12, from 2.3 on, else array-api-compat, slower to load."""
     if getattr(np, "__array_api_version__", "") >= "2024.12":
         return np
     import array_api_compat.numpy

@@ -156,7 +156,12 @@ def train(
             return lbfgs.run(net, data, rule, penalty, epochs, now, session.end_epoch)
         return minibatch.run(net, data, rule, rates, penalty, size, order, epochs, now, session.end_epoch)
 
-    with now.interrupt, np.errstate(over="ignore", invalid="ignore", divide="ignore"), _threads(n_threads), session.bar:
+    with (
+        now.interrupt,
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        _threads(n_threads, data, net),
+        session.bar,
+    ):
         session.run(solver)
     if session.history.stopped == "divergence":
         warnings.warn(session.history.message, DivergenceWarning, stacklevel=2)
@@ -357,11 +362,15 @@ def _read_validation(
 
 
 @contextmanager
-def _threads(n_threads: int | None) -> Iterator[None]:
+def _threads(n_threads: int | None, data: DataSet, net: Network) -> Iterator[None]:
     if n_threads is None:
         yield
         return
-    from threadpoolctl import threadpool_limits  # scikit-learn brings it
+    with threads.exactly(int(n_threads)):
+        if net.backend == "native" and isinstance(data.X, np.ndarray):
+            yield  # no library's threads to be limited, which takes longer than some trainings
+            return
+        from threadpoolctl import threadpool_limits  # scikit-learn brings it
 
-    with threads.exactly(int(n_threads)), threadpool_limits(int(n_threads)):
-        yield
+        with threadpool_limits(int(n_threads)):
+            yield
