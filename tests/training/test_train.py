@@ -310,11 +310,11 @@ def test_bad_solver_settings_are_refused():
         assert str(error.value).startswith(message)
 
 
-def test_n_threads_holds_while_training_and_the_result_is_the_same_to_rounding():
+def test_n_threads_holds_for_the_reference_s_library_while_training_and_the_result_is_the_same_to_rounding():
     from threadpoolctl import threadpool_info
 
     seen = []
-    nets = [regressor(), regressor()]
+    nets = [cr.Network.from_plan(regressor().plan, regressor().parameters, "reference") for _ in range(2)]
     for net, n in zip(nets, (1, 2), strict=True):
         look = [lambda net, history: seen.append({pool["num_threads"] for pool in threadpool_info()})]
         cr.train(net, X, Y, epochs=1, n_threads=n, callbacks=look, verbose=0)
