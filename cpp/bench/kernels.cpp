@@ -101,7 +101,7 @@ double ceiling(std::string_view name, bool is_double) {
     if (name == "avx2") peak = is_double ? avx2_double : avx2_float;
     if (name == "baseline") peak = is_double ? baseline_double : baseline_float;
 #elif defined(__aarch64__)
-    peak = is_double ? neon_double : neon_float;  // the baseline of aarch64 is the same instructions
+    if (name == "neon" || name == "baseline") peak = is_double ? neon_double : neon_float;  // the same instructions
 #endif
     if (peak == nullptr) return 0;
     double operations = 0;

@@ -26,7 +26,7 @@ void activate_stretch(const T* z, T* a, T* d, Index count, T parameter) {
 template <class T>
 void activate_panel(Panels<T> z, Panels<T> a, Panels<T> d, Index p, Index n0, Index n1, Activation activation,
                     T parameter) {
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     const Index width = grid.width(z.columns, p), panel = p * grid.panel(), count = (n1 - n0) * width;
     const T* from = z.data + panel * z.capacity + n0 * width;
     T* to = a.data + panel * a.capacity + n0 * width;
@@ -42,7 +42,7 @@ void activate(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activat
         softmax_rows<T>(z, a, n0, n1);
         return;
     }
-    for (Index p = 0; p < Grid{Simd<T>::lanes}.count(z.columns); ++p)
+    for (Index p = 0; p < grid_of<T>.count(z.columns); ++p)
         activate_panel<T>(z, a, d, p, n0, n1, activation, static_cast<T>(parameter));
 }
 
@@ -80,7 +80,7 @@ void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activ
 
 template <class T>
 void backward(const BackwardLayer<T>& b) {
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     product<T>(b.delta, b.n0, b.n1, b.transposed, nullptr, b.below, [&](Index p, Index n0, Index n1) {
         if (b.plain || b.activation == Activation::softmax) return;
         const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
@@ -94,11 +94,11 @@ void backward(const BackwardLayer<T>& b) {
 
 template <class T>
 void bias_gradient(Panels<T> delta, Index n, Index p, T* out, bool accumulate) {
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     const Index width = grid.width(delta.columns, p);
     const T* at = delta.data + p * grid.panel() * delta.capacity;
     const int vectors = static_cast<int>(width / Simd<T>::lanes);
-    vec<T> sum[3] = {};
+    vec<T> sum[panel_vectors] = {};
     for (int v = 0; accumulate && v < vectors; ++v) sum[v] = load(out + v * Simd<T>::lanes);
     for (Index k = 0; k < n; ++k, at += width)
         for (int v = 0; v < vectors; ++v) sum[v] += load(at + v * Simd<T>::lanes);
@@ -130,7 +130,7 @@ void scale(Panels<T> delta, const T* c, Index n0, Index n1) {
 
 template <class T>
 bool finite(Panels<T> x, Index n0, Index n1) {  // x·0 is 0 for finite x alone
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     vec<T> sum{};
     for (Index p = 0; p < grid.count(x.columns); ++p) {
         const Index width = grid.width(x.columns, p);
@@ -142,9 +142,21 @@ bool finite(Panels<T> x, Index n0, Index n1) {  // x·0 is 0 for finite x alone
 
 template <class T>
 constexpr Kernels<T> table() {
-    return {CHAINRULE_ISA_NAME, Grid{Simd<T>::lanes}, tile_rows[3],     forward<T>, backward<T>,
-            output_rows<T>,     gradient_block_of<T>, bias_gradient<T>, update<T>,  transpose_block<T>,
-            activate<T>,        gather_rows<T>,       scale<T>,         finite<T>,  row_product<T>};
+    return {CHAINRULE_ISA_NAME,
+            grid_of<T>,
+            tile_rows[panel_vectors],
+            forward<T>,
+            backward<T>,
+            output_rows<T>,
+            gradient_block_of<T>,
+            bias_gradient<T>,
+            update<T>,
+            transpose_block<T>,
+            activate<T>,
+            gather_rows<T>,
+            scale<T>,
+            finite<T>,
+            row_product<T>};
 }
 
 }  // namespace

@@ -171,6 +171,7 @@ void sparse(const Kernels<T>& k) {
             X.columns = columns;
             X.indices = reinterpret_cast<const std::byte*>(indices.data());
             X.indptr = reinterpret_cast<const std::byte*>(starts.data());
+            X.stored = static_cast<Index>(indices.size());
             X.wide = sizeof(I) == 8;
             check_gathered(k, X, expected, random, std::string("CSR of ") + kind.name + ", " + std::to_string(columns) + " columns");
         }
@@ -211,6 +212,59 @@ void classes(const Kernels<T>& k) {
 }
 TEST(classes_f32) { check::for_each_instruction_set<float>(classes<float>); }
 TEST(classes_f64) { check::for_each_instruction_set<double>(classes<double>); }
+
+// Indices that somebody wrote to after they were checked: wrong numbers may come of it, but no address outside the arrays.
+template <class T, class I>
+void spoilt_indices(const Kernels<T>& k) {
+    constexpr I most = std::numeric_limits<I>::max(), least = std::numeric_limits<I>::min();
+    const Index columns = 7;
+    for (const I bad : {I(-1), I(columns), most, least}) {
+        const Exactly<float> data(3, 2.0F);
+        Exactly<I> indices(3, I(4)), starts(3);
+        starts[1] = 2;
+        starts[2] = 3;
+        indices[1] = bad;
+        Rows X;
+        X.data = reinterpret_cast<const std::byte*>(data.data());
+        X.rows = 2;
+        X.columns = columns;
+        X.indices = reinterpret_cast<const std::byte*>(indices.data());
+        X.indptr = reinterpret_cast<const std::byte*>(starts.data());
+        X.stored = 3;
+        X.wide = sizeof(I) == 8;
+        const Matrix<T> out(k.grid, 2, columns, check::untouched<T>);
+        k.gather(X, nullptr, 0, 0, 2, out.panels());
+        for (Index j = 0; j < columns; ++j)
+            CHECK(out(0, j) == (j == 4 ? 2 : 0) && out(1, j) == (j == 4 ? 2 : 0), k.name << ": a column of " << bad);
+        for (const Index place : {0, 1, 2}) {
+            const I before = starts[place];
+            starts[place] = bad;
+            k.gather(X, nullptr, 0, 0, 2, out.panels());
+            starts[place] = before;
+            CHECK(out.zero_padding(0, 2), k.name << ": indptr[" << place << "] of " << bad);
+        }
+    }
+    const std::vector<std::int64_t> labels{-1, columns, std::numeric_limits<std::int64_t>::max(), 3};
+    Rows Y;
+    Y.data = reinterpret_cast<const std::byte*>(labels.data());
+    Y.dtype = Dtype::i64;
+    Y.rows = 4;
+    Y.columns = columns;
+    Y.row_stride = 8;
+    Y.classes = true;
+    const Matrix<T> out(k.grid, 4, columns, check::untouched<T>);
+    k.gather(Y, nullptr, 0, 0, 4, out.panels());
+    for (Index n = 0; n < 4; ++n)
+        for (Index j = 0; j < out.padded(); ++j) CHECK(out(n, j) == (n == 3 && j == 3 ? 1 : 0), k.name << ": label " << labels[at(n)]);
+}
+TEST(spoilt_indices_f32) {
+    check::for_each_instruction_set<float>(spoilt_indices<float, std::int32_t>);
+    check::for_each_instruction_set<float>(spoilt_indices<float, std::int64_t>);
+}
+TEST(spoilt_indices_f64) {
+    check::for_each_instruction_set<double>(spoilt_indices<double, std::int32_t>);
+    check::for_each_instruction_set<double>(spoilt_indices<double, std::int64_t>);
+}
 
 }  // namespace
 

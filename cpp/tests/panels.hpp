@@ -74,7 +74,7 @@ public:
 
     // Element (n, column), in the padding where column ≥ columns().
     T& operator()(Index n, Index column) const {
-        const Index panel = 3 * grid_.lanes, p = column / panel, begin = p * panel;
+        const Index panel = grid_.panel(), p = column / panel, begin = p * panel;
         const Index width = padded_ - begin < panel ? padded_ - begin : panel;
         return data_[begin * capacity_ + n * width + (column - begin)];
     }

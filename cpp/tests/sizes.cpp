@@ -1,4 +1,5 @@
 // Plans that no memory holds, and descriptions that are none: an exception that says what, never a crash.
+#include <cmath>
 #include <limits>
 
 #include "chainrule/epoch.hpp"
@@ -31,9 +32,16 @@ TEST(sizes_overflow) {
 TEST(a_terabyte_of_weights) {
     const Plan plan = plan_of({500000, 500000});
     CHECK(plan.n_parameters == 250000500000, plan.n_parameters);
-    CHECK_THROWS(TooLarge, Trainer<float>(plan, adam, 1, 1), "expected arrays that fit in memory");
+    CHECK_THROWS(TooLarge, Trainer<float>(plan, adam, 1, 1), "Make the layers narrower");
     CHECK_THROWS(TooLarge, (Weights<float>(plan, kernels<float>(), true)), "expected arrays that fit in memory");
     CHECK_THROWS(TooLarge, (Weights<double>(plan, kernels<double>(), false)), "expected arrays that fit in memory");
+}
+
+// A trainer's arrays together, not each by itself: here θ fits, but not with two vectors of Adam's and what they were before.
+TEST(all_vectors_together) {
+    const Index width = static_cast<Index>(std::sqrt(static_cast<double>(physical_memory()) / 4 / 2.5));
+    const Plan plan = plan_of({width, width});
+    CHECK_THROWS(TooLarge, Trainer<float>(plan, adam, 1, 1), "Make the layers narrower");
 }
 
 TEST(a_batch_too_large) {

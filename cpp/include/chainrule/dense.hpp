@@ -10,16 +10,18 @@
 
 namespace chainrule::CHAINRULE_ISA {
 
-// Vector registers decide how many rows a tile has: NV·R accumulators, NV of B, one of A.
-#if defined(__AVX512F__) || defined(__aarch64__)
-inline constexpr int tile_rows[4] = {0, 16, 12, 8};
+// How many rows a tile of 1, 2, … vectors has at most: NV·R accumulators, NV registers of B and one of A have to fit.
+inline constexpr int panel_vectors = CHAINRULE_PANEL_VECTORS;
+#if CHAINRULE_PANEL_VECTORS == 4
+inline constexpr int tile_rows[] = {0, 16, 12, 8, 6};
 #else
-inline constexpr int tile_rows[4] = {0, 12, 6, 4};
+inline constexpr int tile_rows[] = {0, 12, 6, 4};
 #endif
-inline constexpr int most_tile_rows = tile_rows[1];
 
 template <class T>
-inline constexpr Index panel_width = 3 * Simd<T>::lanes;
+inline constexpr Index panel_width = panel_vectors * Simd<T>::lanes;
+template <class T>
+inline constexpr Grid grid_of{Simd<T>::lanes, panel_vectors};
 
 // How far along k a tile goes before the next one begins, and how many rows of A are worked before the next ones: what is
 // come back to, B's block and A's rows, then stays in the second-level cache.
@@ -45,19 +47,19 @@ void forward_tile(const TileRows<T>& rows, const T* b, T* c, const T* init, Inde
     vec<T> acc[R][NV];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) acc[r][v] = load(init + r * init_stride + v * V);
     const T* a = rows.a;
     for (Index q = 0; q < rows.full; ++q, a += rows.panel_stride) {
 #pragma GCC unroll 4
         for (Index k = 0; k < P; ++k, b += W) {
             vec<T> bk[NV];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
 #pragma GCC unroll 16
             for (int r = 0; r < R; ++r) {
                 const vec<T> ar = all<T>(a[r * P + k]);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
                 for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
             }
         }
@@ -65,18 +67,18 @@ void forward_tile(const TileRows<T>& rows, const T* b, T* c, const T* init, Inde
     const T* last = rows.last;
     for (Index k = 0; k < rows.tail; ++k, ++last, b += W) {
         vec<T> bk[NV];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
             const vec<T> ar = all<T>(last[r * rows.tail_stride]);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
         }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) store<T>(c + r * W + v * V, acc[r][v]);
 }
 
@@ -88,22 +90,22 @@ void gradient_tile(Index n, const T* a, Index stride, const T* b, T* c, bool acc
     vec<T> acc[R][NV];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) acc[r][v] = accumulate ? load(c + r * W + v * V) : vec<T>{};
     for (Index k = 0; k < n; ++k, a += stride, b += W) {
         vec<T> bk[NV];
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
             const vec<T> ar = all<T>(a[r]);
-#pragma GCC unroll 3
+#pragma GCC unroll 4
             for (int v = 0; v < NV; ++v) acc[r][v] = fma<T>(ar, bk[v], acc[r][v]);
         }
     }
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
-#pragma GCC unroll 3
+#pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) store<T>(c + r * W + v * V, acc[r][v]);
 }
 
@@ -112,19 +114,21 @@ using ForwardTile = void (*)(const TileRows<T>&, const T*, T*, const T*, Index);
 template <class T>
 using GradientTile = void (*)(Index, const T*, Index, const T*, T*, bool);
 
-// tiles[r − 1] has r rows.
+// forward[r − 1] and gradient[r − 1] have r rows.
 template <class T, int NV, int... R>
 struct Tiles {
     static constexpr ForwardTile<T> forward[] = {forward_tile<T, R, NV>...};
     static constexpr GradientTile<T> gradient[] = {gradient_tile<T, R, NV>...};
 };
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if CHAINRULE_PANEL_VECTORS == 4
 template <class T>
 using Tiles1 = Tiles<T, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16>;
 template <class T>
 using Tiles2 = Tiles<T, 2, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
 template <class T>
 using Tiles3 = Tiles<T, 3, 1, 2, 3, 4, 5, 6, 7, 8>;
+template <class T>
+using Tiles4 = Tiles<T, 4, 1, 2, 3, 4, 5, 6>;
 #else
 template <class T>
 using Tiles1 = Tiles<T, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
@@ -132,16 +136,17 @@ template <class T>
 using Tiles2 = Tiles<T, 2, 1, 2, 3, 4, 5, 6>;
 template <class T>
 using Tiles3 = Tiles<T, 3, 1, 2, 3, 4>;
+template <class T>
+using Tiles4 = Tiles3<T>;  // there is none
 #endif
 
+// The tiles of so many vectors.
 template <class T>
-CHAINRULE_INLINE const ForwardTile<T>* forward_tiles(int vectors) {
-    return vectors == 3 ? Tiles3<T>::forward : vectors == 2 ? Tiles2<T>::forward : Tiles1<T>::forward;
-}
+inline constexpr const ForwardTile<T>* forward_tiles[] = {nullptr, Tiles1<T>::forward, Tiles2<T>::forward,
+                                                          Tiles3<T>::forward, Tiles4<T>::forward};
 template <class T>
-CHAINRULE_INLINE const GradientTile<T>* gradient_tiles(int vectors) {
-    return vectors == 3 ? Tiles3<T>::gradient : vectors == 2 ? Tiles2<T>::gradient : Tiles1<T>::gradient;
-}
+inline constexpr const GradientTile<T>* gradient_tiles[] = {nullptr, Tiles1<T>::gradient, Tiles2<T>::gradient,
+                                                            Tiles3<T>::gradient, Tiles4<T>::gradient};
 
 // Call f(first, rows) for tiles of at most `most` rows that differ by at most one: 10 rows of 8 are 5 and 5, not 8 and 2.
 template <class F>
@@ -160,7 +165,7 @@ void product(Panels<T> a, Index n0, Index n1, const T* b, const T* bias, Panels<
     constexpr int V = Simd<T>::lanes;
     constexpr Index P = panel_width<T>;
     alignas(64) static constexpr T zeros[P] = {};
-    const Grid grid{V};
+    const Grid grid = grid_of<T>;
     const Index depth = a.columns, panels = grid.count(depth), full = depth / P, tail = depth - full * P;
     const Index tail_stride = tail > 0 ? grid.width(depth, full) : 0;
     for (Index m0 = n0; m0 < n1; m0 += block_rows) {
@@ -172,7 +177,7 @@ void product(Panels<T> a, Index n0, Index n1, const T* b, const T* bias, Panels<
             for (Index p = 0; p < grid.count(c.columns); ++p) {
                 const Index width = grid.width(c.columns, p);
                 const int vectors = static_cast<int>(width / V);
-                const ForwardTile<T>* tile = forward_tiles<T>(vectors);
+                const ForwardTile<T>* tile = forward_tiles<T>[vectors];
                 const T* b_block = b + p * P * depth + q0 * P * width;
                 T* c_panel = c.data + p * P * c.capacity;
                 const T* first = bias != nullptr ? bias + p * P : zeros;
@@ -194,10 +199,10 @@ template <class T>
 void gradient_block_of(const GradientBlock<T>& g) {
     constexpr int V = Simd<T>::lanes;
     constexpr Index P = panel_width<T>;
-    const Grid grid{V};
+    const Grid grid = grid_of<T>;
     const Index width = grid.width(g.delta.columns, g.p);
     const int vectors = static_cast<int>(width / V);
-    const GradientTile<T>* tile = gradient_tiles<T>(vectors);
+    const GradientTile<T>* tile = gradient_tiles<T>[vectors];
     const T* delta = g.delta.data + g.p * P * g.delta.capacity;
     for (Index k0 = 0; k0 < g.n; k0 += block_depth) {
         const Index k = g.n - k0 < block_depth ? g.n - k0 : block_depth;

@@ -79,9 +79,9 @@ Index sum_of_sizes(Index x, Index y);
 // Columns in panels. A matrix is cut into panels of `panel()` columns; the last one holds what is left, rounded up to
 // whole vectors. Within a panel rows follow each other, so that a panel's rows are one stretch of memory.
 struct Grid {
-    int lanes;
+    int lanes, vectors;  // of a vector, and of a panel
 
-    [[nodiscard]] Index panel() const { return Index{3} * lanes; }
+    [[nodiscard]] Index panel() const { return Index{vectors} * lanes; }
     [[nodiscard]] Index count(Index columns) const { return (columns + panel() - 1) / panel(); }
     [[nodiscard]] Index width(Index columns, Index p) const {  // of panel p, in elements
         const Index left = columns - p * panel();

@@ -3,6 +3,7 @@
 
 #include "chainrule/activations.hpp"
 #include "chainrule/costs.hpp"
+#include "chainrule/dense.hpp"
 #include "chainrule/kernels.hpp"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -11,7 +12,7 @@ namespace chainrule::CHAINRULE_ISA {
 // matrix, all of them but in the last vector.
 template <class T, class F>
 CHAINRULE_INLINE void over_row(const Panels<T>& m, Index n, F f) {
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     const Index panel = grid.panel();
     for (Index p = 0; p < grid.count(m.columns); ++p) {
         const Index width = grid.width(m.columns, p), begin = p * panel * m.capacity + n * width;
@@ -160,8 +161,8 @@ inline constexpr bool same_type<T, T> = true;
 // A row of `columns` numbers of type S, `stride` bytes apart, aligned or not, into row n of out.
 template <class T, class S>
 void gather_row(const std::byte* from, Index stride, Index n, const Panels<T>& out) {
-    constexpr Index P = 3 * Simd<T>::lanes;
-    const Grid grid{Simd<T>::lanes};
+    constexpr Index P = panel_width<T>;
+    const Grid grid = grid_of<T>;
     for (Index p = 0; p < grid.count(out.columns); ++p) {
         const Index width = grid.width(out.columns, p), left = out.columns - p * P, count = left < P ? left : P;
         T* to = out.data + p * P * out.capacity + n * width;
@@ -199,7 +200,7 @@ void clear_row(Index n, const Panels<T>& out) {
 
 template <class T>
 CHAINRULE_INLINE T& element(const Panels<T>& m, Index n, Index column) {
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     const Index p = column / grid.panel();
     return m.data[p * grid.panel() * m.capacity + n * grid.width(m.columns, p) + column % grid.panel()];
 }
@@ -267,7 +268,7 @@ void gather_rows(const Rows& X, const Index* which, Index first, Index n0, Index
 template <class T>
 void transpose_block(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed) {
     typedef T four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
-    const Grid grid{Simd<T>::lanes};
+    const Grid grid = grid_of<T>;
     const Index P = grid.panel(), from_width = grid.width(out, p), columns = out - p * P < P ? out - p * P : P;
     const T* from = weights + p * P * in;
     for (Index begin = i0; begin < i1; begin += P) {  // rows of one panel of 𝒲ᵀ's columns

@@ -31,6 +31,13 @@
 #define CHAINRULE_VECTOR_BYTES 16
 #endif
 
+// Of 32 vector registers, tiles of four vectors and six rows keep the sums in 24; of 16, three and four in 12.
+#if defined(__AVX512F__) || defined(__aarch64__)
+#define CHAINRULE_PANEL_VECTORS 4
+#else
+#define CHAINRULE_PANEL_VECTORS 3
+#endif
+
 #define CHAINRULE_INLINE inline __attribute__((always_inline))
 
 namespace chainrule::CHAINRULE_ISA {
