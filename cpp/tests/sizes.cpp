@@ -66,7 +66,7 @@ TEST(not_a_plan) {
 
 TEST(grids_count_columns) {
     for (const int lanes : {2, 4, 8, 16}) {
-        const Grid grid{lanes};
+        const Grid grid{lanes, lanes > 8 ? 4 : 3};
         for (Index columns = 1; columns <= 200; ++columns) {
             Index sum = 0;
             for (Index p = 0; p < grid.count(columns); ++p) {
