@@ -55,7 +55,8 @@ template <class T>
 Exact<T> ulp(Exact<T> x) {
     int exponent;
     std::frexp(x, &exponent);
-    return std::ldexp(Exact<T>(1), std::max(exponent, std::numeric_limits<T>::min_exponent) - std::numeric_limits<T>::digits);
+    return std::ldexp(Exact<T>(1),
+                      std::max(exponent, std::numeric_limits<T>::min_exponent) - std::numeric_limits<T>::digits);
 }
 
 // |got − exact| in ulps of `scale`; 0 when both are NaN, or both are the same infinity. `times` is what a subnormal factor
@@ -69,8 +70,9 @@ double error_of(T got, Exact<T> exact, Exact<T> scale, Exact<T> times = 1) {
     if (std::isinf(rounded) || std::isinf(got)) {
         // beside the largest number either side of it will do
         constexpr Exact<T> largest = std::numeric_limits<T>::max();
-        const bool near = std::fabs(exact) > largest * (1 - 4 * static_cast<Exact<T>>(std::numeric_limits<T>::epsilon())) &&
-                          std::fabs(static_cast<Exact<T>>(got)) > largest / 2 && std::signbit(got) == std::signbit(rounded);
+        const bool near =
+            std::fabs(exact) > largest * (1 - 4 * static_cast<Exact<T>>(std::numeric_limits<T>::epsilon())) &&
+            std::fabs(static_cast<Exact<T>>(got)) > largest / 2 && std::signbit(got) == std::signbit(rounded);
         return got == rounded || near ? 0 : infinity;
     }
     const Exact<T> unit = std::max(ulp<T>(scale), std::numeric_limits<T>::denorm_min() * times);
@@ -81,16 +83,30 @@ template <class T>
 std::vector<T> arguments() {
     using Limits = std::numeric_limits<T>;
     Random random(1);
-    std::vector<T> z{T(0), -T(0), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
-                     -Limits::denorm_min(), Limits::min(), -Limits::min(), Limits::max(), -Limits::max(), Limits::lowest() / 2,
-                     Limits::min() / 3, -Limits::min() / 3};
+    std::vector<T> z{T(0),
+                     -T(0),
+                     Limits::infinity(),
+                     -Limits::infinity(),
+                     Limits::quiet_NaN(),
+                     Limits::denorm_min(),
+                     -Limits::denorm_min(),
+                     Limits::min(),
+                     -Limits::min(),
+                     Limits::max(),
+                     -Limits::max(),
+                     Limits::lowest() / 2,
+                     Limits::min() / 3,
+                     -Limits::min() / 3};
     const int dense = check::sized(60000, 6000);
     for (int k = 0; k <= dense; ++k) z.push_back(static_cast<T>(-50 + 100.0 * k / dense));
     for (int k = 0; k < dense; ++k) z.push_back(static_cast<T>(random.between(-2, 2)));
-    for (int k = 0; k < dense; ++k) z.push_back(static_cast<T>(random.between(-800, 800)));  // where e^z overflows and dies
-    for (int k = 0; k < dense; ++k) {  // all magnitudes
-        const int exponent = static_cast<int>(random.whole(Limits::min_exponent - Limits::digits, Limits::max_exponent - 1));
-        z.push_back(static_cast<T>(std::ldexp(random.between(1, 2), exponent)) * (random.whole(0, 1) == 0 ? T(1) : T(-1)));
+    for (int k = 0; k < dense; ++k)
+        z.push_back(static_cast<T>(random.between(-800, 800)));  // where e^z overflows and dies
+    for (int k = 0; k < dense; ++k) {                            // all magnitudes
+        const int exponent =
+            static_cast<int>(random.whole(Limits::min_exponent - Limits::digits, Limits::max_exponent - 1));
+        z.push_back(static_cast<T>(std::ldexp(random.between(1, 2), exponent)) *
+                    (random.whole(0, 1) == 0 ? T(1) : T(-1)));
     }
     for (int n = -160; n <= 160; ++n)  // both sides of where the reduction of e^z goes from one n to the next
         for (const double side : {-1e-6, -1e-15, 0.0, 1e-15, 1e-6})
@@ -126,23 +142,29 @@ void errors(const Kernels<T>& k, const Tested& g) {
         const R times = x < -1 && x > -1000 ? -static_cast<R>(x) : R(1);
         const double value = error_of<T>(got_a, exact.a, exact.a, times);
         const double slope = error_of<T>(got_d, exact.d, exact.terms, times);
-        CHECK(value <= g.value + growth, k.name << ' ' << check::name_of<T>() << ": " << g.name << '(' << x << ") = " << got_a << ", not "
-                                               << exact.a << ": " << value << " ulps");
-        CHECK(slope <= g.derivative + growth, k.name << ' ' << check::name_of<T>() << ": " << g.name << "'(" << x << ") = " << got_d
-                                                    << ", not " << exact.d << ": " << slope << " ulps");
+        CHECK(value <= g.value + growth, k.name << ' ' << check::name_of<T>() << ": " << g.name << '(' << x
+                                                << ") = " << got_a << ", not " << exact.a << ": " << value << " ulps");
+        CHECK(slope <= g.derivative + growth, k.name << ' ' << check::name_of<T>() << ": " << g.name << "'(" << x
+                                                     << ") = " << got_d << ", not " << exact.d << ": " << slope
+                                                     << " ulps");
         if (value - growth > worst_value) worst_value = value - growth, value_at = static_cast<double>(x);
-        if (slope - growth > worst_derivative) worst_derivative = slope - growth, derivative_at = static_cast<double>(x);
+        if (slope - growth > worst_derivative)
+            worst_derivative = slope - growth, derivative_at = static_cast<double>(x);
     }
-    std::printf("    %-8s %s %-16s g %5.2f ulps at %-12.6g g' %5.2f ulps at %.6g\n", k.name, check::name_of<T>(), g.name,
-                worst_value, value_at, worst_derivative, derivative_at);
+    std::printf("    %-8s %s %-16s g %5.2f ulps at %-12.6g g' %5.2f ulps at %.6g\n", k.name, check::name_of<T>(),
+                g.name, worst_value, value_at, worst_derivative, derivative_at);
 }
 
 template <class T>
 void all_errors(const Kernels<T>& k) {
     for (const Tested& g : all) errors(k, g);
 }
-TEST(activations_f32) { check::for_each_instruction_set<float>(all_errors<float>); }
-TEST(activations_f64) { check::for_each_instruction_set<double>(all_errors<double>); }
+TEST(activations_f32) {
+    check::for_each_instruction_set<float>(all_errors<float>);
+}
+TEST(activations_f64) {
+    check::for_each_instruction_set<double>(all_errors<double>);
+}
 
 // As the epilogue of a product and by itself: the same bits, for ranges of rows and odd widths.
 template <class T>
@@ -155,17 +177,41 @@ void in_the_epilogue(const Kernels<T>& k) {
             below.randomize(random, -3, 3);
             weights.randomize(random);
             const Matrix<T> z(k.grid, capacity, out, check::untouched<T>), a(z), d(z), z_only(z), a_only(z), d_only(z);
-            k.forward({below.panels(), n0, n1, weights.data(), nullptr, z.panels(), a.panels(), d.panels(), g.activation, g.parameter});
-            k.forward({below.panels(), n0, n1, weights.data(), nullptr, z_only.panels(), z_only.panels(), {}, Activation::identity, 0});
+            k.forward({below.panels(), n0, n1, weights.data(), nullptr, z.panels(), a.panels(), d.panels(),
+                       g.activation, g.parameter});
+            k.forward({below.panels(),
+                       n0,
+                       n1,
+                       weights.data(),
+                       nullptr,
+                       z_only.panels(),
+                       z_only.panels(),
+                       {},
+                       Activation::identity,
+                       0});
             k.activate(z_only.panels(), a_only.panels(), d_only.panels(), n0, n1, g.activation, g.parameter);
-            CHECK(z.same_numbers(z_only) && a.same_numbers(a_only) && d.same_numbers(d_only), k.name << ": " << g.name << ", " << out << " columns");
+            CHECK(z.same_numbers(z_only) && a.same_numbers(a_only) && d.same_numbers(d_only),
+                  k.name << ": " << g.name << ", " << out << " columns");
             const Matrix<T> in_place(k.grid, capacity, out, check::untouched<T>);
-            k.forward({below.panels(), n0, n1, weights.data(), nullptr, in_place.panels(), in_place.panels(), {}, g.activation, g.parameter});
+            k.forward({below.panels(),
+                       n0,
+                       n1,
+                       weights.data(),
+                       nullptr,
+                       in_place.panels(),
+                       in_place.panels(),
+                       {},
+                       g.activation,
+                       g.parameter});
             CHECK(in_place.same_numbers(a), k.name << ": " << g.name << " in place, " << out << " columns");
         }
 }
-TEST(epilogue_f32) { check::for_each_instruction_set<float>(in_the_epilogue<float>); }
-TEST(epilogue_f64) { check::for_each_instruction_set<double>(in_the_epilogue<double>); }
+TEST(epilogue_f32) {
+    check::for_each_instruction_set<float>(in_the_epilogue<float>);
+}
+TEST(epilogue_f64) {
+    check::for_each_instruction_set<double>(in_the_epilogue<double>);
+}
 
 template <class T>
 void softmax_rows(const Kernels<T>& k) {
@@ -192,19 +238,25 @@ void softmax_rows(const Kernels<T>& k) {
                 R top = row[0];
                 for (const R x : row) top = std::max(top, x);
                 for (Index j = 0; j < columns; ++j) {
-                    CHECK(check::same_bits(a(n, j), in_place(n, j)), k.name << ": softmax in place, " << columns << " columns");
+                    CHECK(check::same_bits(a(n, j), in_place(n, j)),
+                          k.name << ": softmax in place, " << columns << " columns");
                     // e^(z − top): the difference is rounded, which counts |z − top|/2 ulps; the sum has `columns` additions
                     const R away = std::min<R>(top - row[at(j)], 1000);
                     const double bound = 6 + static_cast<double>(columns) / 2 + static_cast<double>(away);
                     const double error = error_of<T>(a(n, j), exact[at(j)], exact[at(j)]);
-                    CHECK(error <= bound, k.name << ": softmax(" << row[at(j)] << ") = " << a(n, j) << ", not " << exact[at(j)]
-                                                 << ": " << error << " ulps, " << columns << " columns");
+                    CHECK(error <= bound, k.name << ": softmax(" << row[at(j)] << ") = " << a(n, j) << ", not "
+                                                 << exact[at(j)] << ": " << error << " ulps, " << columns
+                                                 << " columns");
                 }
             }
         }
 }
-TEST(softmax_f32) { check::for_each_instruction_set<float>(softmax_rows<float>); }
-TEST(softmax_f64) { check::for_each_instruction_set<double>(softmax_rows<double>); }
+TEST(softmax_f32) {
+    check::for_each_instruction_set<float>(softmax_rows<float>);
+}
+TEST(softmax_f64) {
+    check::for_each_instruction_set<double>(softmax_rows<double>);
+}
 
 }  // namespace
 

@@ -2,11 +2,11 @@
 //
 // malloc and its kin are replaced by functions that count and pass the call on to glibc's; operator new comes through
 // malloc. The sanitizers put theirs in the same places, so under them, and without glibc, there is nothing to run.
+#include <features.h>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
-#include <features.h>
 
 #include "training.hpp"
 
@@ -110,11 +110,16 @@ void runs() {
                 CHECK(done == e.steps() - 1, done);
                 e.factors[2] = sizeof(T) == 4 ? 1e30 : 1e200;  // a run that ends in divergence, and is wound back
                 poisoned = counted([&] { trainer.run(rest, check, done); });
-                CHECK(poisoned == 0 && done == 1, net.name << ", " << rule.name << ": " << poisoned << " allocations in a run that diverged");
+                CHECK(poisoned == 0 && done == 1,
+                      net.name << ", " << rule.name << ": " << poisoned << " allocations in a run that diverged");
             }
 }
-TEST(no_allocation_in_a_run_f32) { runs<float>(); }
-TEST(no_allocation_in_a_run_f64) { runs<double>(); }
+TEST(no_allocation_in_a_run_f32) {
+    runs<float>();
+}
+TEST(no_allocation_in_a_run_f64) {
+    runs<double>();
+}
 
 // The count is not 0 when one allocation is added: here by `check`, which is called in the middle of a run.
 TEST(an_added_allocation_shows) {
@@ -147,7 +152,8 @@ TEST(an_added_allocation_shows) {
         trainer.run(examples, allocate_and_stop, done);
         examples.steps = steps;
         const long count = counted([&] { trainer.run(examples, allocate_and_stop, done); });
-        CHECK(count == 1 && done > 0 && done < steps, threads << " threads: " << count << " allocations, " << done << " steps");
+        CHECK(count == 1 && done > 0 && done < steps,
+              threads << " threads: " << count << " allocations, " << done << " steps");
     }
 }
 

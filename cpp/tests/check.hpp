@@ -55,7 +55,9 @@ inline State& state() {
     return the_state;
 }
 
-inline bool small() { return state().small; }
+inline bool small() {
+    return state().small;
+}
 
 // `full` things to do, or `reduced` of them where everything is slow.
 template <class N>
@@ -65,43 +67,44 @@ N sized(N full, N reduced) {
 
 inline void failed(const char* file, int line, const char* condition, const std::string& seen) {
     constexpr long most = 25;  // the first ones tell; thousands of others don't
-    if (++state().failures <= most)
-        std::printf("%s:%d: expected %s\n    %s\n", file, line, condition, seen.c_str());
+    if (++state().failures <= most) std::printf("%s:%d: expected %s\n    %s\n", file, line, condition, seen.c_str());
     if (state().failures == most) std::printf("further failures are only counted\n");
     std::fflush(stdout);
 }
 
 // CHECK(x == y, "x is " << x): what comes second is only made when the first is false. Not for use on several threads.
-#define CHECK(condition, seen)                                             \
-    do {                                                                   \
-        ++::check::state().checks;                                         \
-        if (!(condition)) {                                                \
-            std::ostringstream check_text;                                 \
-            check_text.precision(17);                                      \
-            check_text << seen;                                            \
+#define CHECK(condition, seen)                                                 \
+    do {                                                                       \
+        ++::check::state().checks;                                             \
+        if (!(condition)) {                                                    \
+            std::ostringstream check_text;                                     \
+            check_text.precision(17);                                          \
+            check_text << seen;                                                \
             ::check::failed(__FILE__, __LINE__, #condition, check_text.str()); \
-        }                                                                  \
+        }                                                                      \
     } while (false)
 
-#define CHECK_THROWS(Error, expression, text)                                                                \
-    do {                                                                                                     \
-        std::string check_what = "nothing thrown";                                                           \
-        bool check_thrown = false;                                                                           \
-        try {                                                                                                \
-            expression;                                                                                      \
-        } catch (const Error& error) {                                                                       \
-            check_what = error.what();                                                                       \
-            check_thrown = check_what.find(text) != std::string::npos;                                       \
-        }                                                                                                    \
-        CHECK(check_thrown, "wanted " #Error " with \"" << (text) << "\", saw: " << check_what);             \
+#define CHECK_THROWS(Error, expression, text)                                                    \
+    do {                                                                                         \
+        std::string check_what = "nothing thrown";                                               \
+        bool check_thrown = false;                                                               \
+        try {                                                                                    \
+            expression;                                                                          \
+        } catch (const Error& error) {                                                           \
+            check_what = error.what();                                                           \
+            check_thrown = check_what.find(text) != std::string::npos;                           \
+        }                                                                                        \
+        CHECK(check_thrown, "wanted " #Error " with \"" << (text) << "\", saw: " << check_what); \
     } while (false)
 
-#define TEST(name)                                              \
-    static void name();                                         \
+#define TEST(name)                                                   \
+    static void name();                                              \
     static const ::check::Registered name##_registered{#name, name}; \
     static void name()
 
-inline bool same_bits(const void* x, const void* y, std::size_t bytes) { return std::memcmp(x, y, bytes) == 0; }
+inline bool same_bits(const void* x, const void* y, std::size_t bytes) {
+    return std::memcmp(x, y, bytes) == 0;
+}
 template <class T>
 bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
     return x.size() == y.size() && (x.empty() || same_bits(x.data(), y.data(), x.size() * sizeof(T)));
@@ -172,10 +175,12 @@ inline int run_tests_for_each_instruction_set(std::string_view only) {
     return result;
 }
 
-#define TEST_MAIN                                                                                         \
-    int main(int argc, char** argv) { return ::check::run_tests(::check::read_arguments(argc, argv), ""); }
-#define TEST_MAIN_FOR_EACH_INSTRUCTION_SET                                                    \
-    int main(int argc, char** argv) {                                                         \
+#define TEST_MAIN                                                           \
+    int main(int argc, char** argv) {                                       \
+        return ::check::run_tests(::check::read_arguments(argc, argv), ""); \
+    }
+#define TEST_MAIN_FOR_EACH_INSTRUCTION_SET                                                       \
+    int main(int argc, char** argv) {                                                            \
         return ::check::run_tests_for_each_instruction_set(::check::read_arguments(argc, argv)); \
     }
 

@@ -32,20 +32,27 @@ struct Output {
 
 constexpr Output outputs[] = {
     {"identity, squared_error", Activation::identity, 0, Cost::squared_error, 0, Matched::none, Targets::any, 3, 1},
-    {"logistic, squared_error", Activation::logistic, 0, Cost::squared_error, 0, Matched::none, Targets::zero_or_one, 3, 8},
+    {"logistic, squared_error", Activation::logistic, 0, Cost::squared_error, 0, Matched::none, Targets::zero_or_one, 3,
+     8},
     {"relu, squared_error", Activation::relu, 0, Cost::squared_error, 0, Matched::none, Targets::any, 3, 1},
     {"softmax, squared_error", Activation::softmax, 0, Cost::squared_error, 0, Matched::none, Targets::classes, 3, 8},
     {"tanh, half_squared_error", Activation::tanh, 0, Cost::half_squared_error, 0, Matched::none, Targets::any, 3, 8},
-    {"leaky_relu, half_squared_error", Activation::leaky_relu, 0.3, Cost::half_squared_error, 0, Matched::none, Targets::any, 3, 3},
-    {"softsign, half_squared_error", Activation::softsign, 0, Cost::half_squared_error, 0, Matched::none, Targets::any, 3, 8},
-    {"logistic, binary_cross_entropy, unmatched", Activation::logistic, 0, Cost::binary_cross_entropy, 0, Matched::none, Targets::fractions, 4, 9},
-    {"logistic, cross_entropy", Activation::logistic, 0, Cost::cross_entropy, 0, Matched::none, Targets::zero_or_one, 3, 8},
-    {"softmax, cross_entropy, unmatched", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::none, Targets::fractions, 3, 8},
+    {"leaky_relu, half_squared_error", Activation::leaky_relu, 0.3, Cost::half_squared_error, 0, Matched::none,
+     Targets::any, 3, 3},
+    {"softsign, half_squared_error", Activation::softsign, 0, Cost::half_squared_error, 0, Matched::none, Targets::any,
+     3, 8},
+    {"logistic, binary_cross_entropy, unmatched", Activation::logistic, 0, Cost::binary_cross_entropy, 0, Matched::none,
+     Targets::fractions, 4, 9},
+    {"logistic, cross_entropy", Activation::logistic, 0, Cost::cross_entropy, 0, Matched::none, Targets::zero_or_one, 3,
+     8},
+    {"softmax, cross_entropy, unmatched", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::none,
+     Targets::fractions, 3, 8},
     {"softplus, poisson", Activation::softplus, 0, Cost::poisson, 0, Matched::none, Targets::counts, 3, 8},
     {"exp, poisson, unmatched", Activation::exp, 0, Cost::poisson, 0, Matched::none, Targets::counts, 3, 8},
     {"identity, huber(0.7)", Activation::identity, 0, Cost::huber, 0.7, Matched::none, Targets::any, 4, 1},
     {"elu, huber(1)", Activation::elu, 1, Cost::huber, 1, Matched::none, Targets::any, 4, 8},
-    {"gelu, absolute_error", Activation::gelu, 0, Cost::absolute_error, 0, Matched::none, Targets::any, 2, 26},  // 8 + z²/2
+    {"gelu, absolute_error", Activation::gelu, 0, Cost::absolute_error, 0, Matched::none, Targets::any, 2,
+     26},  // 8 + z²/2
     {"selu, absolute_error", Activation::selu, 0, Cost::absolute_error, 0, Matched::none, Targets::any, 2, 8},
     {"identity, quantile(0.9)", Activation::identity, 0, Cost::quantile, 0.9, Matched::none, Targets::any, 4, 2},
     {"silu, quantile(0.2)", Activation::silu, 0, Cost::quantile, 0.2, Matched::none, Targets::any, 4, 8},
@@ -53,16 +60,18 @@ constexpr Output outputs[] = {
     {"mish, log_cosh", Activation::mish, 0, Cost::log_cosh, 0, Matched::none, Targets::any, 6, 12},
     {"logistic, binary_cross_entropy", Activation::logistic, 0, Cost::binary_cross_entropy, 0,
      Matched::logistic_binary_cross_entropy, Targets::fractions, 6, 1},
-    {"softmax, cross_entropy", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::softmax_cross_entropy, Targets::classes, 6, 2},
-    {"softmax, cross_entropy of fractions", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::softmax_cross_entropy,
-     Targets::fractions, 6, 2},
+    {"softmax, cross_entropy", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::softmax_cross_entropy,
+     Targets::classes, 6, 2},
+    {"softmax, cross_entropy of fractions", Activation::softmax, 0, Cost::cross_entropy, 0,
+     Matched::softmax_cross_entropy, Targets::fractions, 6, 2},
     {"exp, poisson", Activation::exp, 0, Cost::poisson, 0, Matched::exp_poisson, Targets::counts, 6, 1},
 };
 
 double target(Random& random, Targets kind) {
     switch (kind) {
         case Targets::any: return random.between(-2, 2);
-        case Targets::fractions: return random.whole(0, 3) == 0 ? static_cast<double>(random.whole(0, 1)) : random.unit();
+        case Targets::fractions:
+            return random.whole(0, 3) == 0 ? static_cast<double>(random.whole(0, 1)) : random.unit();
         case Targets::zero_or_one: return static_cast<double>(random.whole(0, 1));
         case Targets::counts: return static_cast<double>(random.whole(0, 5));
         case Targets::classes: return 0;
@@ -78,7 +87,8 @@ struct Judged {
 
 // The oracle's C_i and δ of a row, from the very z, a and y that the kernel has.
 template <class R>
-Judged<R> judged(const Output& o, const naive::Vector<R>& z, const naive::Vector<R>& a, const naive::Vector<R>& y, R p) {
+Judged<R> judged(const Output& o, const naive::Vector<R>& z, const naive::Vector<R>& a, const naive::Vector<R>& y,
+                 R p) {
     Judged<R> row;
     R targets = 0;
     for (const R v : y) targets += v;
@@ -135,13 +145,14 @@ void output_layers(const Kernels<T>& k) {
                 if (o.targets == Targets::classes) y(n, random.whole(0, columns - 1)) = T(1);
             }
             k.activate(z.panels(), a.panels(), {}, 0, capacity, o.activation, o.parameter);
-            const Matrix<T> delta(k.grid, capacity, columns, check::untouched<T>), before(delta), scaled(delta), alone(delta);
+            const Matrix<T> delta(k.grid, capacity, columns, check::untouched<T>), before(delta), scaled(delta),
+                alone(delta);
             const Exactly<T> costs(capacity, check::untouched<T>), only_costs(capacity, check::untouched<T>);
             Exactly<T> c(capacity);
             for (Index n = 0; n < capacity; ++n) c[n] = static_cast<T>(random.between(0, 3));
             const auto call = [&](Panels<T> to, const T* coefficients, T* row_costs) {
-                k.output({z.panels(), a.panels(), y.panels(), to, n0, n1, coefficients, row_costs, o.activation, o.parameter,
-                          o.cost, o.cost_parameter, o.matched});
+                k.output({z.panels(), a.panels(), y.panels(), to, n0, n1, coefficients, row_costs, o.activation,
+                          o.parameter, o.cost, o.cost_parameter, o.matched});
             };
             call(delta.panels(), nullptr, costs.data());
             call(scaled.panels(), c.data(), nullptr);
@@ -170,30 +181,38 @@ void output_layers(const Kernels<T>& k) {
                 const R cost_error = std::fabs(static_cast<R>(costs[n]) - row.cost) / (epsilon * row.cost_scale + tiny);
                 worst_cost = std::max(worst_cost, static_cast<double>(cost_error));
                 CHECK(cost_error <= static_cast<R>(o.cost_ulps + additions / 2),
-                      k.name << ' ' << check::name_of<T>() << ": C = " << costs[n] << ", not " << row.cost << ": " << cost_error
-                             << " ε, " << o.name << ", " << columns << " columns");
+                      k.name << ' ' << check::name_of<T>() << ": C = " << costs[n] << ", not " << row.cost << ": "
+                             << cost_error << " ε, " << o.name << ", " << columns << " columns");
                 for (Index j = 0; j < columns; ++j) {
-                    const R delta_error = std::fabs(static_cast<R>(delta(n, j)) - row.delta[at(j)]) / (epsilon * row.scale[at(j)] + tiny);
+                    const R delta_error =
+                        std::fabs(static_cast<R>(delta(n, j)) - row.delta[at(j)]) / (epsilon * row.scale[at(j)] + tiny);
                     const bool coupled = o.activation == Activation::softmax;
                     worst_delta = std::max(worst_delta, static_cast<double>(delta_error));
                     CHECK(delta_error <= static_cast<R>(o.delta_ulps + (coupled ? additions : 0)),
-                          k.name << ' ' << check::name_of<T>() << ": δ_" << j << " = " << delta(n, j) << ", not " << row.delta[at(j)]
-                                 << ": " << delta_error << " ε, z " << zs[at(j)] << ", a " << as[at(j)] << ", y " << ys[at(j)]
-                                 << ", " << o.name << ", " << columns << " columns");
+                          k.name << ' ' << check::name_of<T>() << ": δ_" << j << " = " << delta(n, j) << ", not "
+                                 << row.delta[at(j)] << ": " << delta_error << " ε, z " << zs[at(j)] << ", a "
+                                 << as[at(j)] << ", y " << ys[at(j)] << ", " << o.name << ", " << columns
+                                 << " columns");
                     CHECK(check::same_bits(scaled(n, j), delta(n, j) * c[n]), k.name << ": δ times c, " << o.name);
                 }
             }
         }
-        std::printf("    %-8s %s %-42s C %5.2f ε  δ %5.2f ε\n", k.name, check::name_of<T>(), o.name, worst_cost, worst_delta);
+        std::printf("    %-8s %s %-42s C %5.2f ε  δ %5.2f ε\n", k.name, check::name_of<T>(), o.name, worst_cost,
+                    worst_delta);
     }
 }
-TEST(outputs_f32) { check::for_each_instruction_set<float>(output_layers<float>); }
-TEST(outputs_f64) { check::for_each_instruction_set<double>(output_layers<double>); }
+TEST(outputs_f32) {
+    check::for_each_instruction_set<float>(output_layers<float>);
+}
+TEST(outputs_f64) {
+    check::for_each_instruction_set<double>(output_layers<double>);
+}
 
 // Where quotients and logarithms of a would fail: outputs that are 0 or 1 to the last digit, and logits of ±10^4.
 template <class T>
 void extremes(const Kernels<T>& k) {
-    const auto one_row = [&](const Output& o, const std::vector<double>& logits, const std::vector<double>& targets, double expected) {
+    const auto one_row = [&](const Output& o, const std::vector<double>& logits, const std::vector<double>& targets,
+                             double expected) {
         const Index columns = static_cast<Index>(logits.size());
         const Matrix<T> z(k.grid, 1, columns), y(k.grid, 1, columns), a(k.grid, 1, columns), delta(k.grid, 1, columns);
         for (Index j = 0; j < columns; ++j) {
@@ -209,7 +228,8 @@ void extremes(const Kernels<T>& k) {
         for (Index j = 0; j < columns; ++j) CHECK(std::isfinite(delta(0, j)), k.name << ": δ of " << o.name);
     };
     const auto named = [](const char* name) -> const Output& {
-        return *std::find_if(std::begin(outputs), std::end(outputs), [&](const Output& o) { return std::string_view(o.name) == name; });
+        return *std::find_if(std::begin(outputs), std::end(outputs),
+                             [&](const Output& o) { return std::string_view(o.name) == name; });
     };
     const Output &logistic = named("logistic, binary_cross_entropy"), &softmax = named("softmax, cross_entropy"),
                  &exp = named("exp, poisson"), &unmatched = named("logistic, binary_cross_entropy, unmatched");
@@ -228,8 +248,12 @@ void extremes(const Kernels<T>& k) {
     one_row(unmatched, {1e4}, {1}, 0);  // 0 ln 0 = 0, and 0/0 stands for 0
     one_row(unmatched, {-1e4}, {0}, 0);
 }
-TEST(extremes_f32) { check::for_each_instruction_set<float>(extremes<float>); }
-TEST(extremes_f64) { check::for_each_instruction_set<double>(extremes<double>); }
+TEST(extremes_f32) {
+    check::for_each_instruction_set<float>(extremes<float>);
+}
+TEST(extremes_f64) {
+    check::for_each_instruction_set<double>(extremes<double>);
+}
 
 // A number that is not finite must show in the cost: it is how divergence is seen.
 template <class T>
@@ -237,22 +261,29 @@ void nan_shows(const Kernels<T>& k) {
     for (const Output& o : outputs)
         for (const Index bad : {0, 3, 20}) {
             const Index columns = 21;
-            const Matrix<T> z(k.grid, 2, columns, T(0.25)), y(k.grid, 2, columns), a(k.grid, 2, columns), delta(k.grid, 2, columns);
+            const Matrix<T> z(k.grid, 2, columns, T(0.25)), y(k.grid, 2, columns), a(k.grid, 2, columns),
+                delta(k.grid, 2, columns);
             z.set_padding(T(0));
             for (Index j = 0; j < columns; ++j) y(0, j) = y(1, j) = j == 0 ? T(1) : T(0.5);
             y(0, 0) = T(1);
             z(1, bad) = check::nan_of<T>;
             k.activate(z.panels(), a.panels(), {}, 0, 2, o.activation, o.parameter);
             Exactly<T> costs(2);
-            k.output({z.panels(), a.panels(), y.panels(), delta.panels(), 0, 2, nullptr, costs.data(), o.activation, o.parameter,
-                      o.cost, o.cost_parameter, o.matched});
+            k.output({z.panels(), a.panels(), y.panels(), delta.panels(), 0, 2, nullptr, costs.data(), o.activation,
+                      o.parameter, o.cost, o.cost_parameter, o.matched});
             CHECK(std::isfinite(costs[0]), k.name << ": the other row's C = " << costs[0] << ", " << o.name);
-            CHECK(std::isnan(costs[1]), k.name << ' ' << check::name_of<T>() << ": C = " << costs[1] << " with NaN among z, " << o.name);
-            CHECK(std::isnan(delta(1, bad)), k.name << ' ' << check::name_of<T>() << ": δ = " << delta(1, bad) << " where z is NaN, " << o.name);
+            CHECK(std::isnan(costs[1]),
+                  k.name << ' ' << check::name_of<T>() << ": C = " << costs[1] << " with NaN among z, " << o.name);
+            CHECK(std::isnan(delta(1, bad)),
+                  k.name << ' ' << check::name_of<T>() << ": δ = " << delta(1, bad) << " where z is NaN, " << o.name);
         }
 }
-TEST(nan_shows_f32) { check::for_each_instruction_set<float>(nan_shows<float>); }
-TEST(nan_shows_f64) { check::for_each_instruction_set<double>(nan_shows<double>); }
+TEST(nan_shows_f32) {
+    check::for_each_instruction_set<float>(nan_shows<float>);
+}
+TEST(nan_shows_f64) {
+    check::for_each_instruction_set<double>(nan_shows<double>);
+}
 
 template <class T>
 void scaling(const Kernels<T>& k) {
@@ -264,14 +295,20 @@ void scaling(const Kernels<T>& k) {
         const Matrix<T> before(delta);
         const std::vector<T> c = random.vector<T>(capacity);
         k.scale(delta.panels(), c.data(), n0, n1);
-        CHECK(delta.same_outside(before, n0, n1) && delta.zero_padding(0, capacity), k.name << ": outside, " << columns << " columns");
+        CHECK(delta.same_outside(before, n0, n1) && delta.zero_padding(0, capacity),
+              k.name << ": outside, " << columns << " columns");
         for (Index n = n0; n < n1; ++n)
             for (Index j = 0; j < columns; ++j)
-                CHECK(check::same_bits(delta(n, j), before(n, j) * c[at(n)]), k.name << ": δ(" << n << ", " << j << ")·c");
+                CHECK(check::same_bits(delta(n, j), before(n, j) * c[at(n)]),
+                      k.name << ": δ(" << n << ", " << j << ")·c");
     }
 }
-TEST(scaling_f32) { check::for_each_instruction_set<float>(scaling<float>); }
-TEST(scaling_f64) { check::for_each_instruction_set<double>(scaling<double>); }
+TEST(scaling_f32) {
+    check::for_each_instruction_set<float>(scaling<float>);
+}
+TEST(scaling_f64) {
+    check::for_each_instruction_set<double>(scaling<double>);
+}
 
 template <class T>
 void finiteness(const Kernels<T>& k) {
@@ -295,8 +332,12 @@ void finiteness(const Kernels<T>& k) {
             }
     }
 }
-TEST(finiteness_f32) { check::for_each_instruction_set<float>(finiteness<float>); }
-TEST(finiteness_f64) { check::for_each_instruction_set<double>(finiteness<double>); }
+TEST(finiteness_f32) {
+    check::for_each_instruction_set<float>(finiteness<float>);
+}
+TEST(finiteness_f64) {
+    check::for_each_instruction_set<double>(finiteness<double>);
+}
 
 }  // namespace
 

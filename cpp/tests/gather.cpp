@@ -60,13 +60,15 @@ struct Kind {
     const char* name;
     Index size;
 };
-constexpr Kind kinds[] = {{Dtype::f32, "f32", 4}, {Dtype::f64, "f64", 8}, {Dtype::f16, "f16", 2}, {Dtype::i8, "i8", 1},
-                          {Dtype::i16, "i16", 2}, {Dtype::i32, "i32", 4}, {Dtype::i64, "i64", 8}, {Dtype::u8, "u8", 1},
-                          {Dtype::u16, "u16", 2}, {Dtype::u32, "u32", 4}, {Dtype::u64, "u64", 8}, {Dtype::boolean, "bool", 1}};
+constexpr Kind kinds[] = {{Dtype::f32, "f32", 4}, {Dtype::f64, "f64", 8}, {Dtype::f16, "f16", 2},
+                          {Dtype::i8, "i8", 1},   {Dtype::i16, "i16", 2}, {Dtype::i32, "i32", 4},
+                          {Dtype::i64, "i64", 8}, {Dtype::u8, "u8", 1},   {Dtype::u16, "u16", 2},
+                          {Dtype::u32, "u32", 4}, {Dtype::u64, "u64", 8}, {Dtype::boolean, "bool", 1}};
 
 // Rows n0..n1 of panels must be rows of `dense`, all else as it was.
 template <class T>
-void check_gathered(const Kernels<T>& k, const Rows& X, const std::vector<T>& dense, Random& random, const std::string& what) {
+void check_gathered(const Kernels<T>& k, const Rows& X, const std::vector<T>& dense, Random& random,
+                    const std::string& what) {
     const Index capacity = 14, n0 = random.whole(0, 3), n1 = n0 + random.whole(0, 9);
     for (const bool shuffled : {false, true}) {
         const Matrix<T> out(k.grid, capacity, X.columns, check::untouched<T>), before(out);
@@ -79,8 +81,9 @@ void check_gathered(const Kernels<T>& k, const Rows& X, const std::vector<T>& de
         for (Index n = n0; n < n1; ++n)
             for (Index j = 0; j < X.columns; ++j) {
                 const T expected = dense[at((shuffled ? which[at(n)] : first + n) * X.columns + j)];
-                CHECK(check::same_bits(out(n, j), expected),
-                      k.name << ' ' << check::name_of<T>() << ": x(" << n << ", " << j << ") = " << out(n, j) << ", not " << expected << ", " << what);
+                CHECK(check::same_bits(out(n, j), expected), k.name << ' ' << check::name_of<T>() << ": x(" << n << ", "
+                                                                    << j << ") = " << out(n, j) << ", not " << expected
+                                                                    << ", " << what);
             }
     }
 }
@@ -94,7 +97,8 @@ void dense(const Kernels<T>& k) {
             for (int layout = 0; layout < 8; ++layout) {
                 const bool odd_address = (layout & 1) != 0, negative = (layout & 2) != 0, spread = (layout & 4) != 0;
                 const bool by_columns = layout == 6 || layout == 5;  // Fortran's order
-                const Index step = spread ? 3 * kind.size + (odd_address ? 1 : 0) : kind.size;  // bytes between neighbours
+                const Index step =
+                    spread ? 3 * kind.size + (odd_address ? 1 : 0) : kind.size;  // bytes between neighbours
                 Index column_stride = by_columns ? rows * step : step;
                 Index row_stride = by_columns ? step : columns * step + (spread ? 5 : 0);
                 const Index bytes = (rows - 1) * row_stride + (columns - 1) * column_stride + kind.size;
@@ -117,14 +121,20 @@ void dense(const Kernels<T>& k) {
                     for (Index j = 0; j < columns; ++j) {
                         std::array<std::byte, 8> bits{};
                         expected.push_back(element<T>(random, kind.dtype, bits.data()));
-                        std::memcpy(const_cast<std::byte*>(data) + n * row_stride + j * column_stride, bits.data(), at(kind.size));
+                        std::memcpy(const_cast<std::byte*>(data) + n * row_stride + j * column_stride, bits.data(),
+                                    at(kind.size));
                     }
                 check_gathered(k, X, expected, random,
-                               std::string(kind.name) + ", layout " + std::to_string(layout) + ", " + std::to_string(columns) + " columns");
+                               std::string(kind.name) + ", layout " + std::to_string(layout) + ", " +
+                                   std::to_string(columns) + " columns");
             }
 }
-TEST(dense_f32) { check::for_each_instruction_set<float>(dense<float>); }
-TEST(dense_f64) { check::for_each_instruction_set<double>(dense<double>); }
+TEST(dense_f32) {
+    check::for_each_instruction_set<float>(dense<float>);
+}
+TEST(dense_f64) {
+    check::for_each_instruction_set<double>(dense<double>);
+}
 
 // A broadcast row: all rows, all columns are one number.
 template <class T>
@@ -140,8 +150,12 @@ void stride_zero(const Kernels<T>& k) {
         check_gathered(k, X, std::vector<T>(at(20 * columns), T(0.375)), random, "strides of 0");
     }
 }
-TEST(stride_zero_f32) { check::for_each_instruction_set<float>(stride_zero<float>); }
-TEST(stride_zero_f64) { check::for_each_instruction_set<double>(stride_zero<double>); }
+TEST(stride_zero_f32) {
+    check::for_each_instruction_set<float>(stride_zero<float>);
+}
+TEST(stride_zero_f64) {
+    check::for_each_instruction_set<double>(stride_zero<double>);
+}
 
 template <class T, class I>
 void sparse(const Kernels<T>& k) {
@@ -158,7 +172,8 @@ void sparse(const Kernels<T>& k) {
                 const Index entries = n % 4 == 0 ? 0 : random.whole(1, 12);  // some rows are empty
                 for (Index e = 0; e < entries; ++e) {
                     const Index j = random.whole(0, columns - 1);  // in any order, and some twice
-                    const T value = element<T>(random, kind.dtype, from + static_cast<Index>(indices.size()) * kind.size);
+                    const T value =
+                        element<T>(random, kind.dtype, from + static_cast<Index>(indices.size()) * kind.size);
                     expected[at(n * columns + j)] += value;
                     indices.push_back(static_cast<I>(j));
                 }
@@ -173,7 +188,8 @@ void sparse(const Kernels<T>& k) {
             X.indptr = reinterpret_cast<const std::byte*>(starts.data());
             X.stored = static_cast<Index>(indices.size());
             X.wide = sizeof(I) == 8;
-            check_gathered(k, X, expected, random, std::string("CSR of ") + kind.name + ", " + std::to_string(columns) + " columns");
+            check_gathered(k, X, expected, random,
+                           std::string("CSR of ") + kind.name + ", " + std::to_string(columns) + " columns");
         }
     }
 }
@@ -210,8 +226,12 @@ void classes(const Kernels<T>& k) {
             check_gathered(k, Y, expected, random, "classes, " + std::to_string(columns) + " columns");
         }
 }
-TEST(classes_f32) { check::for_each_instruction_set<float>(classes<float>); }
-TEST(classes_f64) { check::for_each_instruction_set<double>(classes<double>); }
+TEST(classes_f32) {
+    check::for_each_instruction_set<float>(classes<float>);
+}
+TEST(classes_f64) {
+    check::for_each_instruction_set<double>(classes<double>);
+}
 
 // Indices that somebody wrote to after they were checked: wrong numbers may come of it, but no address outside the arrays.
 template <class T, class I>
@@ -255,7 +275,8 @@ void spoilt_indices(const Kernels<T>& k) {
     const Matrix<T> out(k.grid, 4, columns, check::untouched<T>);
     k.gather(Y, nullptr, 0, 0, 4, out.panels());
     for (Index n = 0; n < 4; ++n)
-        for (Index j = 0; j < out.padded(); ++j) CHECK(out(n, j) == (n == 3 && j == 3 ? 1 : 0), k.name << ": label " << labels[at(n)]);
+        for (Index j = 0; j < out.padded(); ++j)
+            CHECK(out(n, j) == (n == 3 && j == 3 ? 1 : 0), k.name << ": label " << labels[at(n)]);
 }
 TEST(spoilt_indices_f32) {
     check::for_each_instruction_set<float>(spoilt_indices<float, std::int32_t>);

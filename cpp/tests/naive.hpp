@@ -28,7 +28,9 @@ using Exact = std::conditional_t<sizeof(T) == 4, double, long double>;
 template <class R>
 using Vector = std::vector<R>;
 
-inline std::size_t at(Index k) { return static_cast<std::size_t>(k); }
+inline std::size_t at(Index k) {
+    return static_cast<std::size_t>(k);
+}
 
 template <class R, class T>
 Vector<R> widened(const Vector<T>& v) {
@@ -208,7 +210,8 @@ Costed<R> cost(Cost which, R p, R a, R y) {
         case Cost::squared_error: return with(r * r, 2 * r);
         case Cost::half_squared_error: return with(r * r / 2, r);
         case Cost::binary_cross_entropy: {
-            const R one = x_log_y(y, a), other = x_log_y(1 - y, 1 - a), d1 = quotient(1 - y, 1 - a), d2 = quotient(y, a);
+            const R one = x_log_y(y, a), other = x_log_y(1 - y, 1 - a), d1 = quotient(1 - y, 1 - a),
+                    d2 = quotient(y, a);
             return {-(one + other), d1 - d2, std::fabs(one) + std::fabs(other), std::fabs(d1) + std::fabs(d2)};
         }
         case Cost::cross_entropy: return with(-x_log_y(y, a), -quotient(y, a));
@@ -321,8 +324,8 @@ Passes<R> forward(const Plan& plan, const Vector<R>& theta, const Vector<R>& X, 
         Vector<R> a;
         for (Index n = 0; n < m; ++n) {
             const auto from = run.z.back().begin() + n * layer.out;
-            const Vector<R> row = activate_row(layer.activation, static_cast<R>(layer.parameter),
-                                               Vector<R>(from, from + layer.out));
+            const Vector<R> row =
+                activate_row(layer.activation, static_cast<R>(layer.parameter), Vector<R>(from, from + layer.out));
             a.insert(a.end(), row.begin(), row.end());
         }
         run.a.push_back(a);

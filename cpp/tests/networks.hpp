@@ -35,16 +35,65 @@ inline std::vector<Net> nets() {
     return {
         {"A", {90, 30, 10}, {{"logistic", 0, true}, {"logistic", 0, true}}, "squared_error", 0, true, false, 10},
         {"B", {110, 100, 10}, {{"relu", 0, true}, {"softmax", 0, true}}, "cross_entropy", 0, true, false, 50},
-        {"C", {20, 64, 64, 1}, {{"relu", 0, true}, {"relu", 0, true}, {"identity", 0, true}}, "squared_error", 0, true, false, 32},
-        {"D", {130, 96, 96, 10}, {{"relu", 0, true}, {"relu", 0, true}, {"softmax", 0, true}}, "cross_entropy", 0, true, false, 128},
+        {"C",
+         {20, 64, 64, 1},
+         {{"relu", 0, true}, {"relu", 0, true}, {"identity", 0, true}},
+         "squared_error",
+         0,
+         true,
+         false,
+         32},
+        {"D",
+         {130, 96, 96, 10},
+         {{"relu", 0, true}, {"relu", 0, true}, {"softmax", 0, true}},
+         "cross_entropy",
+         0,
+         true,
+         false,
+         128},
         {"one layer", {7, 3}, {{"tanh", 0, true}}, "half_squared_error", 0, true, true, 5},
         {"one by one", {1, 1, 1}, {{"silu", 0, true}, {"identity", 0, true}}, "log_cosh", 0, true, false, 1},
-        {"no bias", {13, 17, 11, 5}, {{"tanh", 0, false}, {"gelu", 0, true}, {"logistic", 0, false}}, "binary_cross_entropy", 0, false, true, 9},
-        {"elu", {6, 19, 23, 4}, {{"elu", 0.7, true}, {"selu", 0, true}, {"identity", 0, true}}, "huber", 0.8, true, true, 12},
-        {"mish", {9, 25, 8, 3}, {{"mish", 0, true}, {"softsign", 0, true}, {"softplus", 0, true}}, "poisson", 0, false, false, 7},
+        {"no bias",
+         {13, 17, 11, 5},
+         {{"tanh", 0, false}, {"gelu", 0, true}, {"logistic", 0, false}},
+         "binary_cross_entropy",
+         0,
+         false,
+         true,
+         9},
+        {"elu",
+         {6, 19, 23, 4},
+         {{"elu", 0.7, true}, {"selu", 0, true}, {"identity", 0, true}},
+         "huber",
+         0.8,
+         true,
+         true,
+         12},
+        {"mish",
+         {9, 25, 8, 3},
+         {{"mish", 0, true}, {"softsign", 0, true}, {"softplus", 0, true}},
+         "poisson",
+         0,
+         false,
+         false,
+         7},
         {"exp", {9, 12, 3}, {{"leaky_relu", 0.2, true}, {"exp", 0, true}}, "poisson", 0, true, true, 20},
-        {"softmax within", {8, 21, 33, 6}, {{"softmax", 0, true}, {"softplus", 0, true}, {"softmax", 0, true}}, "squared_error", 0, true, false, 11},
-        {"identity within", {8, 14, 29, 2}, {{"identity", 0, true}, {"logistic", 0, true}, {"identity", 0, true}}, "quantile", 0.3, true, true, 14},
+        {"softmax within",
+         {8, 21, 33, 6},
+         {{"softmax", 0, true}, {"softplus", 0, true}, {"softmax", 0, true}},
+         "squared_error",
+         0,
+         true,
+         false,
+         11},
+        {"identity within",
+         {8, 14, 29, 2},
+         {{"identity", 0, true}, {"logistic", 0, true}, {"identity", 0, true}},
+         "quantile",
+         0.3,
+         true,
+         true,
+         14},
         {"absolute", {5, 40, 2}, {{"silu", 0, true}, {"tanh", 0, true}}, "absolute_error", 0, true, false, 8},
     };
 }
@@ -59,18 +108,20 @@ struct Data {
         const Plan plan = net.plan();
         for (const chainrule::Layer& layer : plan.layers) {
             const double bound = std::sqrt(6.0 / static_cast<double>(layer.in + layer.out));
-            for (Index e = 0; e < layer.in * layer.out; ++e) theta.push_back(static_cast<T>(random.between(-bound, bound)));
-            for (Index o = 0; layer.bias && o < layer.out; ++o) theta.push_back(static_cast<T>(random.between(-0.1, 0.1)));
+            for (Index e = 0; e < layer.in * layer.out; ++e)
+                theta.push_back(static_cast<T>(random.between(-bound, bound)));
+            for (Index o = 0; layer.bias && o < layer.out; ++o)
+                theta.push_back(static_cast<T>(random.between(-0.1, 0.1)));
         }
         X = random.vector<T>(m * plan.inputs(), -2, 2);
         const bool classes = plan.cost == Cost::cross_entropy, unit = plan.cost == Cost::binary_cross_entropy;
         for (Index n = 0; n < m; ++n) {
             const Index label = random.whole(0, plan.outputs() - 1);
             for (Index j = 0; j < plan.outputs(); ++j)
-                Y.push_back(classes                        ? T(j == label ? 1 : 0)
-                            : unit                         ? static_cast<T>(random.whole(0, 1))
+                Y.push_back(classes                      ? T(j == label ? 1 : 0)
+                            : unit                       ? static_cast<T>(random.whole(0, 1))
                             : plan.cost == Cost::poisson ? static_cast<T>(random.whole(0, 4))
-                                                           : static_cast<T>(random.between(-1, 1)));
+                                                         : static_cast<T>(random.between(-1, 1)));
             weights.push_back(static_cast<T>(random.between(0.2, 2)));
         }
     }

@@ -62,8 +62,8 @@ template <class T>
 class Matrix {
 public:
     Matrix(Grid grid, Index capacity, Index columns, T fill = T(0))
-        : grid_(grid), capacity_(capacity), columns_(columns),
-          padded_(padded_columns(grid.lanes, columns)), data_(capacity * padded_, fill) {}
+        : grid_(grid), capacity_(capacity), columns_(columns), padded_(padded_columns(grid.lanes, columns)),
+          data_(capacity * padded_, fill) {}
 
     [[nodiscard]] Panels<T> panels() const { return {data_.data(), capacity_, columns_}; }
     [[nodiscard]] Index capacity() const { return capacity_; }
@@ -86,7 +86,8 @@ public:
 
     void randomize(Random& random, double low = -1, double high = 1) const {
         for (Index n = 0; n < capacity_; ++n)
-            for (Index column = 0; column < columns_; ++column) (*this)(n, column) = static_cast<T>(random.between(low, high));
+            for (Index column = 0; column < columns_; ++column)
+                (*this)(n, column) = static_cast<T>(random.between(low, high));
     }
 
     // Whether all but rows n0..n1 hold the same bits as in `other`.

@@ -77,12 +77,13 @@ void passes(const Net& spec, Index m, bool naively) {
         std::vector<const T*> inputs = run.constants(run.a);
         inputs.insert(inputs.begin(), data.X.data());
         const auto constant_z = run.constants(run.z);
-        const double cost = net.backward(data.theta.data(), m, inputs.data(), constant_z.data(), data.Y.data(),
-                                         data.weights_of(spec), delta.data(), run.x.data(), run.gradient.data(), threads);
+        const double cost =
+            net.backward(data.theta.data(), m, inputs.data(), constant_z.data(), data.Y.data(), data.weights_of(spec),
+                         delta.data(), run.x.data(), run.gradient.data(), threads);
         net.example_costs(m, run.a.back().data(), run.z.back().data(), data.Y.data(), run.costs.data());
         std::vector<T> gradient(at(plan.n_parameters));
-        const double value =
-            net.value_and_gradient(data.theta.data(), X, data.Y.data(), data.weights_of(spec), gradient.data(), threads);
+        const double value = net.value_and_gradient(data.theta.data(), X, data.Y.data(), data.weights_of(spec),
+                                                    gradient.data(), threads);
         CHECK(check::same_bits(run.out, run.a.back()), what << ": predict and forward");
         if (threads == 1) {
             first = run;
@@ -91,10 +92,12 @@ void passes(const Net& spec, Index m, bool naively) {
             first_value_gradient = gradient;
         }
         for (std::size_t l = 0; l < run.a.size(); ++l)
-            CHECK(check::same_bits(run.a[l], first.a[l]) && check::same_bits(run.z[l], first.z[l]) && check::same_bits(run.delta[l], first.delta[l]),
+            CHECK(check::same_bits(run.a[l], first.a[l]) && check::same_bits(run.z[l], first.z[l]) &&
+                      check::same_bits(run.delta[l], first.delta[l]),
                   what << ": layer " << l + 1 << " on " << threads << " threads");
-        CHECK(check::same_bits(run.x, first.x) && check::same_bits(run.gradient, first.gradient) && check::same_bits(run.costs, first.costs) &&
-                  check::same_bits(gradient, first_value_gradient) && check::same_bits(value, first_value) && check::same_bits(cost, first_cost),
+        CHECK(check::same_bits(run.x, first.x) && check::same_bits(run.gradient, first.gradient) &&
+                  check::same_bits(run.costs, first.costs) && check::same_bits(gradient, first_value_gradient) &&
+                  check::same_bits(value, first_value) && check::same_bits(cost, first_cost),
               what << ": gradients on " << threads << " threads");
     }
 
@@ -102,7 +105,8 @@ void passes(const Net& spec, Index m, bool naively) {
     std::vector<T> row(at(plan.outputs()));
     for (const Index n : {Index{0}, m / 2, m - 1}) {
         CHECK(rows.predict(data.theta.data(), X, n, row.data()), what << ": row " << n);
-        CHECK(check::same_bits(row.data(), first.out.data() + n * plan.outputs(), row.size() * sizeof(T)), what << ": row " << n << " alone");
+        CHECK(check::same_bits(row.data(), first.out.data() + n * plan.outputs(), row.size() * sizeof(T)),
+              what << ": row " << n << " alone");
     }
     if (!naively) return;
 
@@ -116,7 +120,8 @@ void passes(const Net& spec, Index m, bool naively) {
         run.a[l + 1] = naive::widened<R>(first.a[l]);
     }
     naive::backward(plan, theta, run, Y, spec.weighted ? naive::widened<R>(data.weights) : naive::Vector<R>{}, m);
-    for (std::size_t l = 0; l < first.a.size(); ++l) compare(first.delta[l], run.delta[l], what + ": δ of layer " + std::to_string(l + 1));
+    for (std::size_t l = 0; l < first.a.size(); ++l)
+        compare(first.delta[l], run.delta[l], what + ": δ of layer " + std::to_string(l + 1));
     compare(first.x, run.x, what + ": ∂C_i/∂x");
     compare(first.gradient, run.gradient, what + ": ∇C");
     compare(first_value_gradient, run.gradient, what + ": value_and_gradient");
@@ -149,7 +154,8 @@ void input_gradients(const Net& spec) {
                     for (Index o = 0; o < layer.out; ++o) v.push_back(static_cast<R>(matrix[at(n * layer.out + o)]));
                     return v;
                 };
-                const auto dz = naive::activation_vjp(layer.activation, static_cast<R>(layer.parameter), row(z[l]), row(da));
+                const auto dz =
+                    naive::activation_vjp(layer.activation, static_cast<R>(layer.parameter), row(z[l]), row(da));
                 delta.insert(delta.end(), dz.begin(), dz.end());
             }
             da = naive::times_transposed(delta, theta.data() + layer.weights_at, m, layer.in, layer.out);
@@ -176,8 +182,12 @@ void all_passes() {
                 if (net.name == name) passes<T>(net, m, m == 600);
     }
 }
-TEST(passes_f32) { all_passes<float>(); }
-TEST(passes_f64) { all_passes<double>(); }
+TEST(passes_f32) {
+    all_passes<float>();
+}
+TEST(passes_f64) {
+    all_passes<double>();
+}
 
 template <class T>
 void not_finite() {
@@ -193,14 +203,19 @@ void not_finite() {
         data.X[at(699 * plan.inputs())] = -std::numeric_limits<T>::infinity();
         const Rows X = rows_of(data.X, m, plan.inputs());
         for (const int threads : {1, 2, 3})
-            CHECK(net.predict(data.theta.data(), X, out.data(), threads) == bad, "the first row that is not finite, " << bad);
+            CHECK(net.predict(data.theta.data(), X, out.data(), threads) == bad,
+                  "the first row that is not finite, " << bad);
         CHECK(!rows.predict(data.theta.data(), X, bad, row.data()), "row " << bad);
         CHECK(bad == 0 || rows.predict(data.theta.data(), X, bad - 1, row.data()), "row " << bad - 1);
         data.X[at(bad * plan.inputs() + bad % plan.inputs())] = T(0);
     }
 }
-TEST(not_finite_rows_f32) { not_finite<float>(); }
-TEST(not_finite_rows_f64) { not_finite<double>(); }
+TEST(not_finite_rows_f32) {
+    not_finite<float>();
+}
+TEST(not_finite_rows_f64) {
+    not_finite<double>();
+}
 
 }  // namespace
 

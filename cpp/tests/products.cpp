@@ -31,7 +31,9 @@ struct Shape {
     Index in, out, m;
 };
 
-std::ostream& operator<<(std::ostream& to, const Shape& s) { return to << s.in << " in, " << s.out << " out, " << s.m << " rows"; }
+std::ostream& operator<<(std::ostream& to, const Shape& s) {
+    return to << s.in << " in, " << s.out << " out, " << s.m << " rows";
+}
 
 // Row-major 𝒲 as a matrix in panels, which is what its packing is.
 template <class T>
@@ -50,7 +52,7 @@ void for_each_shape(F f) {
         for (Index out = 1; out <= 40; out += step) f(Shape{in, out, 1 + (7 * in + 3 * out) % 20});
     for (Index width = 1; width <= 40; width += step)
         for (Index m = 1; m <= 20; m += step) f(Shape{1 + (width * 11 + m) % 40, width, m});
-    for (const Shape& s : {Shape{1300, 29, 31}, {33, 70, 500}, {300, 13, 241}, {48, 31, 1300}}) f(s);
+    for (const Shape& s : {Shape{1300, 29, 31}, {33, 70, 500}, {300, 13, 241}, {48, 31, 1300}, {13, 1300, 7}}) f(s);
     if (check::small()) return;
     for (const Shape& s : {Shape{500, 100, 239}, {260, 330, 97}, {129, 145, 193}, {2100, 20, 9}, {9, 20, 2100}}) f(s);
 }
@@ -58,7 +60,8 @@ void for_each_shape(F f) {
 // Rows n0..n1 of a matrix with room for some more.
 struct Range {
     Index capacity, n0, n1;
-    Range(Random& random, Index rows) : capacity(rows + random.whole(0, 5)), n0(random.whole(0, capacity - rows)), n1(n0 + rows) {}
+    Range(Random& random, Index rows)
+        : capacity(rows + random.whole(0, 5)), n0(random.whole(0, capacity - rows)), n1(n0 + rows) {}
 };
 
 template <class T>
@@ -74,18 +77,27 @@ void forward_is_the_chain(const Kernels<T>& k) {
         const std::vector<T> W = random.vector<T>(s.in * s.out), b = random.vector<T>(s.out);
         const Matrix<T> weights = in_panels(k.grid, W, s.in, s.out);
         const Exactly<T> bias = padded_vector(k.grid, b);
-        k.forward({below.panels(), range.n0, range.n1, weights.data(), has_bias ? bias.data() : nullptr, z.panels(),
-                   z.panels(), {}, Activation::identity, 0});
+        k.forward({below.panels(),
+                   range.n0,
+                   range.n1,
+                   weights.data(),
+                   has_bias ? bias.data() : nullptr,
+                   z.panels(),
+                   z.panels(),
+                   {},
+                   Activation::identity,
+                   0});
         CHECK(z.same_outside(z_before, range.n0, range.n1), k.name << ": rows outside the range, " << s);
         CHECK(z.zero_padding(range.n0, range.n1), k.name << ": padding, " << s);
         std::vector<T> x(at(s.in)), row_z(at(s.out));
         for (Index n = range.n0; n < range.n1; ++n) {
             for (Index i = 0; i < s.in; ++i) x[at(i)] = below(n, i);
             for (Index o = 0; o < s.out; ++o) {
-                const T expected = naive::chain(fuses(k), s.in, x.data(), 1, W.data() + o, s.out, has_bias ? b[at(o)] : T(0));
-                CHECK(check::same_bits(z(n, o), expected),
-                      k.name << ' ' << check::name_of<T>() << ": z(" << n << ", " << o << ") = " << z(n, o) << ", not "
-                             << expected << ", " << s);
+                const T expected =
+                    naive::chain(fuses(k), s.in, x.data(), 1, W.data() + o, s.out, has_bias ? b[at(o)] : T(0));
+                CHECK(check::same_bits(z(n, o), expected), k.name << ' ' << check::name_of<T>() << ": z(" << n << ", "
+                                                                  << o << ") = " << z(n, o) << ", not " << expected
+                                                                  << ", " << s);
             }
             if (n > range.n0 + 1) continue;
             k.row(x.data(), W.data(), has_bias ? b.data() : nullptr, s.in, s.out, row_z.data());
@@ -111,7 +123,8 @@ void row_is_the_chain(const Kernels<T>& k) {
                 for (Index o = 0; o < out; ++o) {
                     const T expected =
                         naive::chain(fuses(k), in, x.data(), 1, weights.data() + o, out, has_bias ? bias[o] : T(0));
-                    CHECK(check::same_bits(z[o], expected), k.name << ": z_" << o << " of " << out << ", " << in << " in");
+                    CHECK(check::same_bits(z[o], expected),
+                          k.name << ": z_" << o << " of " << out << ", " << in << " in");
                 }
             }
         }
@@ -122,8 +135,9 @@ struct Below {
     bool stored;  // g' as d, or read off a
     double parameter;
 };
-constexpr Below belows[] = {{Activation::identity, false, 0},      {Activation::relu, false, 0}, {Activation::tanh, true, 0},
-                            {Activation::leaky_relu, false, 0.25}, {Activation::relu, true, 0},  {Activation::softmax, false, 0}};
+constexpr Below belows[] = {{Activation::identity, false, 0}, {Activation::relu, false, 0},
+                            {Activation::tanh, true, 0},      {Activation::leaky_relu, false, 0.25},
+                            {Activation::relu, true, 0},      {Activation::softmax, false, 0}};
 
 template <class T>
 void backward_is_the_chain(const Kernels<T>& k) {
@@ -133,8 +147,8 @@ void backward_is_the_chain(const Kernels<T>& k) {
         const Below& g = belows[turn++ % 6];
         const bool plain = turn % 11 == 0;
         const Range range(random, s.m);
-        Matrix<T> delta(k.grid, range.capacity, s.out), a(k.grid, range.capacity, s.in), d(k.grid, range.capacity, s.in),
-            below(k.grid, range.capacity, s.in, untouched<T>);
+        Matrix<T> delta(k.grid, range.capacity, s.out), a(k.grid, range.capacity, s.in),
+            d(k.grid, range.capacity, s.in), below(k.grid, range.capacity, s.in, untouched<T>);
         delta.randomize(random);
         delta.set_padding(nan_of<T>);  // as an operand it is not read there
         a.randomize(random);
@@ -164,10 +178,11 @@ void backward_is_the_chain(const Kernels<T>& k) {
             std::vector<T> expected(at(s.in));
             for (Index i = 0; i < s.in; ++i) {
                 const T sum = naive::chain(fuses(k), s.out, row.data(), 1, W.data() + i * s.out, 1, T(0));
-                const T slope = g.stored                                ? d(n, i)
-                                : g.activation == Activation::relu       ? T(a(n, i) > 0 ? 1 : 0)
-                                : g.activation == Activation::leaky_relu ? a(n, i) > 0 ? T(1) : static_cast<T>(g.parameter)
-                                                                         : T(1);
+                const T slope = g.stored                           ? d(n, i)
+                                : g.activation == Activation::relu ? T(a(n, i) > 0 ? 1 : 0)
+                                : g.activation == Activation::leaky_relu
+                                    ? a(n, i) > 0 ? T(1) : static_cast<T>(g.parameter)
+                                    : T(1);
                 expected[at(i)] = plain ? sum : sum * slope;
             }
             if (g.activation == Activation::softmax && !plain) {
@@ -201,7 +216,8 @@ void gradient_is_the_chain(const Kernels<T>& k) {
         Matrix<T> below(k.grid, capacity, s.in, nan_of<T>), delta(k.grid, capacity, s.out, nan_of<T>);
         for (Index n = 0; n < s.m; ++n) {  // behind row m there is nothing to be read
             for (Index i = 0; i < s.in; ++i) below(n, i) = static_cast<T>(random.between(-1, 1));
-            for (Index o = 0; o < delta.padded(); ++o) delta(n, o) = o < s.out ? static_cast<T>(random.between(-1, 1)) : T(0);
+            for (Index o = 0; o < delta.padded(); ++o)
+                delta(n, o) = o < s.out ? static_cast<T>(random.between(-1, 1)) : T(0);
         }
         const Index i0 = random.whole(0, 2) == 0 ? random.whole(0, s.in - 1) : 0;
         const Index i1 = random.whole(0, 2) == 0 ? random.whole(i0 + 1, s.in) : s.in;
@@ -223,11 +239,11 @@ void gradient_is_the_chain(const Kernels<T>& k) {
                         continue;
                     }
                     for (Index n = 0; n < s.m; ++n) other[at(n)] = delta(n, p * panel + o);
-                    const T expected = naive::chain(fuses(k), s.m, column.data(), 1, other.data(), 1,
-                                                    accumulate ? before[e] : T(0));
+                    const T expected =
+                        naive::chain(fuses(k), s.m, column.data(), 1, other.data(), 1, accumulate ? before[e] : T(0));
                     CHECK(check::same_bits(out[e], expected),
-                          k.name << ' ' << check::name_of<T>() << ": G(" << i << ", " << p * panel + o << ") = " << out[e]
-                                 << ", not " << expected << ", rows " << i0 << " to " << i1 << ", " << s);
+                          k.name << ' ' << check::name_of<T>() << ": G(" << i << ", " << p * panel + o << ") = "
+                                 << out[e] << ", not " << expected << ", rows " << i0 << " to " << i1 << ", " << s);
                 }
             }
         }
@@ -246,12 +262,14 @@ void bias_gradient_is_the_sum(const Kernels<T>& k) {
                     delta(n, o) = o < out ? static_cast<T>(random.between(-1, 1)) : T(0);
             for (Index p = 0; p * panel < out; ++p)
                 for (const bool accumulate : {false, true}) {
-                    const Exactly<T> sums(std::min(panel, delta.padded() - p * panel), accumulate ? T(0.5) : untouched<T>);
+                    const Exactly<T> sums(std::min(panel, delta.padded() - p * panel),
+                                          accumulate ? T(0.5) : untouched<T>);
                     k.bias_gradient(delta.panels(), m, p, sums.data(), accumulate);
                     for (Index o = 0; o < sums.size(); ++o) {
                         T expected = accumulate ? T(0.5) : T(0);
                         for (Index n = 0; n < m; ++n) expected += delta(n, p * panel + o);
-                        CHECK(check::same_bits(sums[o], expected), k.name << ": Σδ_" << p * panel + o << ", " << m << " rows");
+                        CHECK(check::same_bits(sums[o], expected),
+                              k.name << ": Σδ_" << p * panel + o << ", " << m << " rows");
                     }
                 }
         }
@@ -273,7 +291,8 @@ void transpose_is_exact(const Kernels<T>& k) {
         for (Index o = 0; o < out; ++o)
             for (Index i = 0; i < whole.padded(); ++i) {
                 const T expected = i < in ? W[at(i * out + o)] : untouched<T>;
-                CHECK(check::same_bits(whole(o, i), expected), k.name << ": 𝒲ᵀ(" << o << ", " << i << "), " << in << " × " << out);
+                CHECK(check::same_bits(whole(o, i), expected),
+                      k.name << ": 𝒲ᵀ(" << o << ", " << i << "), " << in << " × " << out);
                 const bool mine = i >= i0 && i < i1 && o / panel == p;
                 CHECK(check::same_bits(part(o, i), mine ? expected : untouched<T>),
                       k.name << ": 𝒲ᵀ(" << o << ", " << i << ") of a block, " << in << " × " << out);
@@ -286,9 +305,13 @@ void transpose_is_exact(const Kernels<T>& k) {
     run(50, 515);
 }
 
-#define FOR_BOTH(name)                                           \
-    TEST(name##_f32) { check::for_each_instruction_set<float>(name<float>); } \
-    TEST(name##_f64) { check::for_each_instruction_set<double>(name<double>); }
+#define FOR_BOTH(name)                                         \
+    TEST(name##_f32) {                                         \
+        check::for_each_instruction_set<float>(name<float>);   \
+    }                                                          \
+    TEST(name##_f64) {                                         \
+        check::for_each_instruction_set<double>(name<double>); \
+    }
 FOR_BOTH(forward_is_the_chain)
 FOR_BOTH(row_is_the_chain)
 FOR_BOTH(backward_is_the_chain)

@@ -22,7 +22,8 @@ TEST(sizes_overflow) {
     constexpr Index most = std::numeric_limits<Index>::max();
     CHECK_THROWS(TooLarge, product_of_sizes(most, 2), "expected arrays that fit in memory");
     CHECK_THROWS(TooLarge, sum_of_sizes(most / 64, most / 64), "expected arrays that fit in memory");
-    CHECK(product_of_sizes(0, most) == 0 && product_of_sizes(most / 64, 1) == most / 64 && sum_of_sizes(3, 4) == 7, "sizes that fit");
+    CHECK(product_of_sizes(0, most) == 0 && product_of_sizes(most / 64, 1) == most / 64 && sum_of_sizes(3, 4) == 7,
+          "sizes that fit");
     CHECK_THROWS(TooLarge, plan_of({10000000000, 10000000000, 1}), "Make the layers narrower");
     CHECK_THROWS(TooLarge, plan_of({most, most}), "expected arrays that fit in memory");
     CHECK_THROWS(TooLarge, plan_of({1, most}), "expected arrays that fit in memory");
@@ -46,12 +47,16 @@ TEST(all_vectors_together) {
 
 TEST(a_batch_too_large) {
     const Plan plan = plan_of({1000, 1000});
-    for (const Index rows : {Index{100000000}, Index{1000000000000}, std::numeric_limits<Index>::max() / 64, std::numeric_limits<Index>::max()}) {
-        CHECK_THROWS(TooLarge, (Batch<float>(plan, kernels<float>().grid, rows, Keep::training)), "expected arrays that fit in memory");
-        CHECK_THROWS(TooLarge, (Batch<double>(plan, kernels<double>().grid, rows, Keep::outputs)), "expected arrays that fit in memory");
+    for (const Index rows : {Index{100000000}, Index{1000000000000}, std::numeric_limits<Index>::max() / 64,
+                             std::numeric_limits<Index>::max()}) {
+        CHECK_THROWS(TooLarge, (Batch<float>(plan, kernels<float>().grid, rows, Keep::training)),
+                     "expected arrays that fit in memory");
+        CHECK_THROWS(TooLarge, (Batch<double>(plan, kernels<double>().grid, rows, Keep::outputs)),
+                     "expected arrays that fit in memory");
         CHECK_THROWS(TooLarge, Trainer<float>(plan, adam, rows, 2), "expected arrays that fit in memory");
     }
-    CHECK_THROWS(TooLarge, (Batch<float>(plan, kernels<float>().grid, 100000000, Keep::training)), "Make batch_size smaller");
+    CHECK_THROWS(TooLarge, (Batch<float>(plan, kernels<float>().grid, 100000000, Keep::training)),
+                 "Make batch_size smaller");
 }
 
 TEST(not_a_plan) {
@@ -70,10 +75,13 @@ TEST(grids_count_columns) {
         for (Index columns = 1; columns <= 200; ++columns) {
             Index sum = 0;
             for (Index p = 0; p < grid.count(columns); ++p) {
-                CHECK(grid.width(columns, p) > 0 && grid.width(columns, p) <= grid.panel() && grid.width(columns, p) % lanes == 0, columns);
+                CHECK(grid.width(columns, p) > 0 && grid.width(columns, p) <= grid.panel() &&
+                          grid.width(columns, p) % lanes == 0,
+                      columns);
                 sum += grid.width(columns, p);
             }
-            CHECK(sum == grid.padded(columns) && sum == check::padded_columns(lanes, columns), columns << " columns, " << lanes << " lanes");
+            CHECK(sum == grid.padded(columns) && sum == check::padded_columns(lanes, columns),
+                  columns << " columns, " << lanes << " lanes");
         }
     }
 }
@@ -93,19 +101,25 @@ void packing_round_trip(const Kernels<T>& k) {
             CHECK(check::same_bits(back, data.theta), k.name << ": " << net.name);
             Weights<T> weights(plan, k, input_gradient);
             weights.load(data.theta.data(), true);
-            CHECK(check::same_bits(weights.parameters.data(), packed.data(), static_cast<std::size_t>(packed.size()) * sizeof(T)),
+            CHECK(check::same_bits(weights.parameters.data(), packed.data(),
+                                   static_cast<std::size_t>(packed.size()) * sizeof(T)),
                   k.name << ": " << net.name << ", loaded");
         }
     }
 }
-TEST(packing_round_trip_f32) { check::for_each_instruction_set<float>(packing_round_trip<float>); }
-TEST(packing_round_trip_f64) { check::for_each_instruction_set<double>(packing_round_trip<double>); }
+TEST(packing_round_trip_f32) {
+    check::for_each_instruction_set<float>(packing_round_trip<float>);
+}
+TEST(packing_round_trip_f64) {
+    check::for_each_instruction_set<double>(packing_round_trip<double>);
+}
 
 TEST(instruction_sets_have_names) {
     const auto names = instruction_sets();
     CHECK(!names.empty() && names.back() == "baseline", "the baseline runs everywhere");
     CHECK(kernels_named<float>("mmx") == nullptr && kernels_named<double>("") == nullptr, "unknown names");
-    for (const std::string& name : names) CHECK(kernels_named<float>(name)->name == name && kernels_named<double>(name)->name == name, name);
+    for (const std::string& name : names)
+        CHECK(kernels_named<float>(name)->name == name && kernels_named<double>(name)->name == name, name);
 }
 
 }  // namespace

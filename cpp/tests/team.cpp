@@ -1,9 +1,10 @@
 // Teams of threads: barriers under stress, reuse, leases within leases and from several threads at once, and fork.
 #include <array>
 #include <atomic>
+#include <stdexcept>
 #include <thread>
 
-#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 
 // A child of a process with threads may not make threads under TSan, unless it is told that this is meant.
 extern "C" __attribute__((visibility("default"))) const char* __tsan_default_options();
-extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+extern "C" const char* __tsan_default_options() {
+    return "die_after_fork=0";
+}
 
 namespace {
 
@@ -53,7 +56,8 @@ TEST(every_thread_works_once) {
             };
             team.run(work);
             bool once = true;
-            for (int thread = 0; thread < 8; ++thread) once = once && calls[static_cast<std::size_t>(thread)] == (thread < threads ? 1 : 0);
+            for (int thread = 0; thread < 8; ++thread)
+                once = once && calls[static_cast<std::size_t>(thread)] == (thread < threads ? 1 : 0);
             CHECK(once && first_is_caller, threads << " threads, call " << call);
         }
     }
@@ -158,7 +162,8 @@ bool threads_survive_fork() {
     });
     ends = true;
     other.join();
-    if (status != 0) std::printf("    SKIPPED: on this machine (an emulator?) no child of a process with threads makes threads\n");
+    if (status != 0)
+        std::printf("    SKIPPED: on this machine (an emulator?) no child of a process with threads makes threads\n");
     return status == 0;
 }
 
@@ -206,6 +211,31 @@ TEST(fork_while_others_work) {
     ends = true;
     for (std::thread& other : others) other.join();
     CHECK(wrong == 0, wrong);
+}
+
+// Stacks that find no room are an exception, and the threads that were started by then are ended.
+TEST(threads_that_do_not_start) {
+    if (CHAINRULE_TEST_SANITIZED || !threads_survive_fork()) return;  // sanitizers need all addresses for themselves
+    const int status = in_child([] {
+        long pages = 0;
+        std::FILE* const file = std::fopen("/proc/self/statm", "r");
+        if (file == nullptr || std::fscanf(file, "%ld", &pages) != 1) return 1;
+        std::fclose(file);
+        const rlim_t room = static_cast<rlim_t>(pages * sysconf(_SC_PAGESIZE)) + (64U << 20U);
+        const rlimit limit{room, room};
+        if (setrlimit(RLIMIT_AS, &limit) != 0) return 2;
+        try {
+            const Lease lease(900);
+            return 3;
+        } catch (const std::runtime_error& error) {
+            if (std::string_view(error.what()).find("expected that the system starts 900 threads, got ") ==
+                std::string_view::npos)
+                return 4;
+        }
+        const Lease lease(2);
+        return meet(*lease, 20) == 0 ? 0 : 5;
+    });
+    CHECK(status == 0, "status " << status);
 }
 
 }  // namespace

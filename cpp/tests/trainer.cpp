@@ -22,8 +22,8 @@ template <class T>
 using Made = std::pair<Trained<T>, std::vector<double>>;  // and costs, norms, squares
 
 template <class T>
-Made<T> train(const Net& net, const Plan& plan, const Data<T>& data, const TestedRule& rule, int threads, int epochs, double penalty,
-              const std::string& what) {
+Made<T> train(const Net& net, const Plan& plan, const Data<T>& data, const TestedRule& rule, int threads, int epochs,
+              double penalty, const std::string& what) {
     Epochs<T> e(net, data, rule, epochs, penalty);
     Trainer<T> trainer(plan, rule_settings(rule.name, rule.settings), net.batch, threads);
     trainer.load(data.theta.data(), nullptr, 0);
@@ -37,7 +37,9 @@ Made<T> train(const Net& net, const Plan& plan, const Data<T>& data, const Teste
 }
 
 // Rows that are no multiple of the batch, so that the last one is smaller.
-Index rows_for(const Net& net) { return 3 * net.batch + (net.batch + 1) / 2; }
+Index rows_for(const Net& net) {
+    return 3 * net.batch + (net.batch + 1) / 2;
+}
 
 template <class T>
 void any_number_of_threads() {
@@ -57,30 +59,53 @@ void any_number_of_threads() {
             for (const int threads : {1, 2, 3, 4, 7}) {
                 const Made<T> other = train<T>(net, plan, data, rule, threads, 3, penalty, what);
                 CHECK(other.first == one.first, what << ": θ or state on " << threads << " threads");
-                CHECK(check::same_bits(other.second, one.second), what << ": costs or norms on " << threads << " threads");
+                CHECK(check::same_bits(other.second, one.second),
+                      what << ": costs or norms on " << threads << " threads");
             }
         }
 }
-TEST(any_number_of_threads_f32) { any_number_of_threads<float>(); }
-TEST(any_number_of_threads_f64) { any_number_of_threads<double>(); }
+TEST(any_number_of_threads_f32) {
+    any_number_of_threads<float>();
+}
+TEST(any_number_of_threads_f64) {
+    any_number_of_threads<double>();
+}
 
 // Layers whose 𝒲 is cut into many blocks, and batches larger than a block of rows.
 template <class T>
 void wide_layers() {
-    const std::vector<Net> wide{
-        {"wide", {300, 260, 130, 70}, {{"relu", 0, true}, {"tanh", 0, true}, {"softmax", 0, true}}, "cross_entropy", 0, true, false, 250},
-        {"narrow top", {700, 40, 1}, {{"logistic", 0, true}, {"identity", 0, true}}, "half_squared_error", 0, true, true, 64}};
+    const std::vector<Net> wide{{"wide",
+                                 {300, 260, 130, 70},
+                                 {{"relu", 0, true}, {"tanh", 0, true}, {"softmax", 0, true}},
+                                 "cross_entropy",
+                                 0,
+                                 true,
+                                 false,
+                                 250},
+                                {"narrow top",
+                                 {700, 40, 1},
+                                 {{"logistic", 0, true}, {"identity", 0, true}},
+                                 "half_squared_error",
+                                 0,
+                                 true,
+                                 true,
+                                 64}};
     const TestedRule rule = check::training_rules()[4];
     for (const Net& net : wide) {
         const Plan plan = net.plan();
         const Data<T> data(net, 2 * net.batch + 3);
         const Made<T> one = train<T>(net, plan, data, rule, 1, 1, 0, net.name);
         for (const int threads : {2, 3, 4, 7})
-            CHECK(train<T>(net, plan, data, rule, threads, 1, 0, net.name) == one, net.name << " on " << threads << " threads");
+            CHECK(train<T>(net, plan, data, rule, threads, 1, 0, net.name) == one,
+                  net.name << " on " << threads << " threads");
     }
 }
-TEST(wide_layers_f32) { wide_layers<float>(); }
-TEST(wide_layers_f64) { wide_layers<double>(); }
+TEST(wide_layers_f32) {
+    wide_layers<float>();
+}
+TEST(wide_layers_f64) {
+    wide_layers<double>();
+}
 
 // The naive network and the naive rule in R, from the same θ.
 template <class T>
@@ -94,7 +119,8 @@ void against_the_naive_steps() {
             const Data<T> data(net, rows_for(net));
             for (const double penalty : {0.0, 0.01}) {
                 if (turn++ % check::sized(1, 5) != 0) continue;
-                const std::string what = net.name + ", " + rule.name + ", λ = " + std::to_string(penalty) + ' ' + check::name_of<T>();
+                const std::string what =
+                    net.name + ", " + rule.name + ", λ = " + std::to_string(penalty) + ' ' + check::name_of<T>();
                 Epochs<T> e(net, data, rule, 1, penalty);
                 e.factors[1] = 0.5;
                 Trainer<T> trainer(plan, rule_settings(rule.name, rule.settings), net.batch, 2);
@@ -110,8 +136,10 @@ void against_the_naive_steps() {
                     const Index n = e.bounds[at(step + 1)] - e.bounds[at(step)];
                     for (Index k = 0; k < n; ++k) {
                         const Index row = e.rows[at(e.bounds[at(step)] + k)];
-                        for (Index i = 0; i < plan.inputs(); ++i) X.push_back(static_cast<R>(data.X[at(row * plan.inputs() + i)]));
-                        for (Index o = 0; o < plan.outputs(); ++o) Y.push_back(static_cast<R>(data.Y[at(row * plan.outputs() + o)]));
+                        for (Index i = 0; i < plan.inputs(); ++i)
+                            X.push_back(static_cast<R>(data.X[at(row * plan.inputs() + i)]));
+                        for (Index o = 0; o < plan.outputs(); ++o)
+                            Y.push_back(static_cast<R>(data.Y[at(row * plan.outputs() + o)]));
                         if (net.weighted) weights.push_back(static_cast<R>(data.weights[at(row)]));
                     }
                     naive::Passes<R> run = naive::forward(plan, theta, X, n);
@@ -126,9 +154,10 @@ void against_the_naive_steps() {
                             gradient_squares += penalized * penalized;
                             squares += weight ? theta[at(p)] * theta[at(p)] : R(0);
                             const R before = theta[at(p)];
-                            naive::update<R>(rule.rule, rule.numbers, step + 1, e.rates[at(step)], penalty, weight, theta[at(p)], g,
-                                             first[at(p)], second[at(p)]);
-                            largest_change = std::max(largest_change, static_cast<double>(std::fabs(theta[at(p)] - before)));
+                            naive::update<R>(rule.rule, rule.numbers, step + 1, e.rates[at(step)], penalty, weight,
+                                             theta[at(p)], g, first[at(p)], second[at(p)]);
+                            largest_change =
+                                std::max(largest_change, static_cast<double>(std::fabs(theta[at(p)] - before)));
                         }
                     // costs and norms of a step: as exact as θ is there, which has been through `step` steps
                     const double bound = 2000 * epsilon * static_cast<double>(step + 1);
@@ -145,14 +174,19 @@ void against_the_naive_steps() {
                 // is small beside its summands has few digits: then its share of the step counts, hence ε·10⁴ of the steps
                 double worst = 0;
                 for (std::size_t p = 0; p < theta.size(); ++p)
-                    worst = std::max(worst, std::fabs(static_cast<double>(static_cast<R>(trained.theta[p]) - theta[p])));
+                    worst =
+                        std::max(worst, std::fabs(static_cast<double>(static_cast<R>(trained.theta[p]) - theta[p])));
                 const double bound = 4 * epsilon + 1e4 * epsilon * largest_change * static_cast<double>(e.steps());
                 CHECK(worst <= bound, what << ": θ is off by " << worst << ", more than " << bound);
             }
         }
 }
-TEST(against_the_naive_steps_f32) { against_the_naive_steps<float>(); }
-TEST(against_the_naive_steps_f64) { against_the_naive_steps<double>(); }
+TEST(against_the_naive_steps_f32) {
+    against_the_naive_steps<float>();
+}
+TEST(against_the_naive_steps_f64) {
+    against_the_naive_steps<double>();
+}
 
 template <class T>
 void steps_one_by_one() {
@@ -180,8 +214,12 @@ void steps_one_by_one() {
             CHECK(left == whole.first, what << ": a trainer for each step");
         }
 }
-TEST(steps_one_by_one_f32) { steps_one_by_one<float>(); }
-TEST(steps_one_by_one_f64) { steps_one_by_one<double>(); }
+TEST(steps_one_by_one_f32) {
+    steps_one_by_one<float>();
+}
+TEST(steps_one_by_one_f64) {
+    steps_one_by_one<double>();
+}
 
 // θ and state are those before the step that failed, whose cost and norm can be read.
 template <class T>
@@ -192,7 +230,8 @@ void divergence() {
     for (const TestedRule& rule : check::training_rules())
         for (const int threads : {1, 2, 3})
             for (const Index failing : {Index{0}, Index{1}, Index{4}}) {
-                const std::string what = std::string(rule.name) + ", step " + std::to_string(failing) + ", " + std::to_string(threads) + " threads";
+                const std::string what = std::string(rule.name) + ", step " + std::to_string(failing) + ", " +
+                                         std::to_string(threads) + " threads";
                 const RuleSettings settings = rule_settings(rule.name, rule.settings);
                 Trainer<T> good(plan, settings, net.batch, 1), bad(plan, settings, net.batch, threads);
                 good.load(data.theta.data(), nullptr, 0);
@@ -207,20 +246,24 @@ void divergence() {
                 bad.load(data.theta.data(), nullptr, 0);
                 Ended ended = bad.run(e.examples(0, e.steps()), check::never_stop, done);
                 CHECK(ended == Ended::gradient && done == failing, what << ": gradient, done " << done);
-                CHECK(Trained<T>(bad, plan.n_parameters) == expected, what << ": θ or state after a gradient that is too large");
-                CHECK(std::isfinite(e.costs[at(failing)]), what << ": the cost of the step whose gradient failed, " << e.costs[at(failing)]);
+                CHECK(Trained<T>(bad, plan.n_parameters) == expected,
+                      what << ": θ or state after a gradient that is too large");
+                CHECK(std::isfinite(e.costs[at(failing)]),
+                      what << ": the cost of the step whose gradient failed, " << e.costs[at(failing)]);
                 CHECK(!(e.norms[at(failing)] < 1e18), what << ": the norm that failed, " << e.norms[at(failing)]);
                 if (failing + 1 < e.steps()) CHECK(e.costs[at(failing + 1)] == -77, what << ": a step more was taken");
                 // and it goes on from there, with the same bits as ever
                 Epochs<T> on(net, data, rule, 1, 0);
                 bad.run(on.examples(failing, on.steps()), check::never_stop, done);
                 good.run(unharmed.examples(failing, on.steps()), check::never_stop, done);
-                CHECK(Trained<T>(bad, plan.n_parameters) == Trained<T>(good, plan.n_parameters), what << ": going on after divergence");
+                CHECK(Trained<T>(bad, plan.n_parameters) == Trained<T>(good, plan.n_parameters),
+                      what << ": going on after divergence");
 
                 // a number in the data that makes the cost NaN
                 Data<T> spoilt = data;
                 Epochs<T> c(net, spoilt, rule, 1, 0);
-                spoilt.X[at(c.rows[at(c.bounds[at(failing)] + 3)] * plan.inputs())] = std::numeric_limits<T>::quiet_NaN();
+                spoilt.X[at(c.rows[at(c.bounds[at(failing)] + 3)] * plan.inputs())] =
+                    std::numeric_limits<T>::quiet_NaN();
                 bad.load(spoilt.theta.data(), nullptr, 0);
                 ended = bad.run(c.examples(0, c.steps()), check::never_stop, done);
                 CHECK(ended == Ended::cost && done == failing, what << ": cost, done " << done);
@@ -228,8 +271,12 @@ void divergence() {
                 CHECK(!std::isfinite(c.costs[at(failing)]), what << ": the cost that failed, " << c.costs[at(failing)]);
             }
 }
-TEST(divergence_f32) { divergence<float>(); }
-TEST(divergence_f64) { divergence<double>(); }
+TEST(divergence_f32) {
+    divergence<float>();
+}
+TEST(divergence_f64) {
+    divergence<double>();
+}
 
 // A learning rate that is far too large, as users meet divergence.
 template <class T>
@@ -255,19 +302,25 @@ void too_fast() {
                 bool finite = true;
                 for (const T x : ends.back().theta) finite = finite && std::isfinite(x);
                 CHECK(finite, net.name << ": θ that is left is finite");
-                CHECK(ends[0] == ends.back() && steps[0] == done, net.name << ": the same end on " << threads << " threads");
+                CHECK(ends[0] == ends.back() && steps[0] == done,
+                      net.name << ": the same end on " << threads << " threads");
             }
         }
 }
-TEST(too_fast_f32) { too_fast<float>(); }
-TEST(too_fast_f64) { too_fast<double>(); }
+TEST(too_fast_f32) {
+    too_fast<float>();
+}
+TEST(too_fast_f64) {
+    too_fast<double>();
+}
 
 TEST(no_steps) {
     const Net net = check::nets()[0];
     const Plan plan = net.plan();
     const Data<float> data(net, net.batch);
     for (const int threads : {1, 2, 7}) {
-        Trainer<float> trainer(plan, rule_settings("adam", std::vector<double>{0.9, 0.999, 1e-8, 0}), net.batch, threads);
+        Trainer<float> trainer(plan, rule_settings("adam", std::vector<double>{0.9, 0.999, 1e-8, 0}), net.batch,
+                               threads);
         trainer.load(data.theta.data(), nullptr, 5);
         Epochs<float> e(net, data, check::training_rules()[4], 1, 0);
         for (int turn = 0; turn < check::sized(50, 10); ++turn) {
@@ -288,7 +341,8 @@ bool has_subnormals() {
 // Asked about ten times a second; then the steps that were taken are the ones that count.
 template <class T>
 void stopping() {
-    const Net net = check::nets()[5];  // so small that an epoch of this many steps takes minutes on no machine, yet long
+    const Net net =
+        check::nets()[5];  // so small that an epoch of this many steps takes minutes on no machine, yet long
     const Plan plan = net.plan();
     const Data<T> data(net, 16);
     const TestedRule rule = check::training_rules()[1];
@@ -317,7 +371,8 @@ void stopping() {
         const auto caller = std::this_thread::get_id();
         const auto check_twice = [&] {
             by_caller = by_caller && std::this_thread::get_id() == caller;
-            subnormals = subnormals && has_subnormals();  // check runs the user's code: it must find the machine as usual
+            subnormals =
+                subnormals && has_subnormals();  // check runs the user's code: it must find the machine as usual
             return ++asked == 2;
         };
         Index done = -1;
@@ -326,7 +381,8 @@ void stopping() {
             std::printf("    5000000 steps in less than 0.2 s: nothing to stop\n");
             continue;
         }
-        CHECK(ended == Ended::stopped && asked == 2 && done > 0 && done < steps, "asked " << asked << " times, done " << done);
+        CHECK(ended == Ended::stopped && asked == 2 && done > 0 && done < steps,
+              "asked " << asked << " times, done " << done);
         CHECK(by_caller, "check is called on the thread that called run");
         CHECK(subnormals && has_subnormals(), "numbers that are too small to be normal, in check and after the run");
         const Trained<T> stopped(trainer, plan.n_parameters);
@@ -336,11 +392,16 @@ void stopping() {
         examples.steps = done;
         Index all = -1;
         again.run(examples, check::never_stop, all);
-        CHECK(all == done && Trained<T>(again, plan.n_parameters) == stopped, "θ is that of the steps that were done, " << done);
+        CHECK(all == done && Trained<T>(again, plan.n_parameters) == stopped,
+              "θ is that of the steps that were done, " << done);
     }
 }
-TEST(stopping_f32) { stopping<float>(); }
-TEST(stopping_f64) { stopping<double>(); }
+TEST(stopping_f32) {
+    stopping<float>();
+}
+TEST(stopping_f64) {
+    stopping<double>();
+}
 
 // Every kind of input goes through gather: here bytes and classes, as images come.
 template <class T>
@@ -362,7 +423,8 @@ void bytes_and_classes() {
     for (const int threads : {1, 3}) {
         Epochs<T> e(net, data, rule, 2, 0);
         Examples<T> examples = e.examples(0, e.steps());
-        examples.X = Rows{reinterpret_cast<const std::byte*>(bytes.data()), Dtype::u8, data.m, plan.inputs(), plan.inputs(), 1};
+        examples.X =
+            Rows{reinterpret_cast<const std::byte*>(bytes.data()), Dtype::u8, data.m, plan.inputs(), plan.inputs(), 1};
         examples.Y = Rows{reinterpret_cast<const std::byte*>(labels.data()), Dtype::i64, data.m, plan.outputs(), 8, 0};
         examples.Y.classes = true;
         Trainer<T> trainer(plan, rule_settings(rule.name, rule.settings), net.batch, threads);
@@ -372,8 +434,12 @@ void bytes_and_classes() {
         CHECK(Trained<T>(trainer, plan.n_parameters) == dense.first, "uint8 and classes on " << threads << " threads");
     }
 }
-TEST(bytes_and_classes_f32) { bytes_and_classes<float>(); }
-TEST(bytes_and_classes_f64) { bytes_and_classes<double>(); }
+TEST(bytes_and_classes_f32) {
+    bytes_and_classes<float>();
+}
+TEST(bytes_and_classes_f64) {
+    bytes_and_classes<double>();
+}
 
 // Two threads of a program train two networks at once, each on a team of its own.
 TEST(two_at_once) {

@@ -30,7 +30,11 @@ inline std::vector<TestedRule> training_rules() {
             {"nesterov", {0.8}, 0.02, Rule::nesterov, {.mu = 0.8}},
             {"rmsprop", {0.9, 1e-4}, 1e-3, Rule::rmsprop, {.beta2 = 0.9, .epsilon = 1e-4}},
             {"adam", {0.9, 0.999, 1e-6, 0}, 1e-3, Rule::adam, {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-6}},
-            {"adamw", {0.8, 0.99, 1e-6, 0.1}, 1e-3, Rule::adamw, {.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.1}}};
+            {"adamw",
+             {0.8, 0.99, 1e-6, 0.1},
+             1e-3,
+             Rule::adamw,
+             {.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.1}}};
 }
 
 // Epochs over data in a shuffled order; the last batch of each is smaller than the others. What it points to is kept here.
@@ -107,6 +111,8 @@ struct Trained {
     }
 };
 
-inline bool never_stop() { return false; }
+inline bool never_stop() {
+    return false;
+}
 
 }  // namespace check

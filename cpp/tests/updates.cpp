@@ -27,14 +27,21 @@ std::vector<Tested> rules() {
             {"nesterov", {0.7}, Rule::nesterov, {.mu = 0.7}},
             {"rmsprop", {0.99, 1e-8}, Rule::rmsprop, {.beta2 = 0.99, .epsilon = 1e-8}},
             {"adam", {0.9, 0.999, 1e-8, 0}, Rule::adam, {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}},
-            {"adam", {0.9, 0.999, 1e-8, 1}, Rule::adam, {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .epsilon_hat = true}},
+            {"adam",
+             {0.9, 0.999, 1e-8, 1},
+             Rule::adam,
+             {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .epsilon_hat = true}},
             {"adam", {0, 0, 0.1, 0}, Rule::adam, {.beta1 = 0, .beta2 = 0, .epsilon = 0.1}},
-            {"adamw", {0.9, 0.99, 1e-6, 0.05}, Rule::adamw, {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.05}}};
+            {"adamw",
+             {0.9, 0.99, 1e-6, 0.05},
+             Rule::adamw,
+             {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.05}}};
 }
 
 template <class T>
 bool estimates(const Kernels<T>& k, Rule rule) {
-    return sizeof(T) == 4 && std::string_view(k.name) == "avx512" && rule != Rule::sgd && rule != Rule::momentum && rule != Rule::nesterov;
+    return sizeof(T) == 4 && std::string_view(k.name) == "avx512" && rule != Rule::sgd && rule != Rule::momentum &&
+           rule != Rule::nesterov;
 }
 
 template <class T>
@@ -55,7 +62,8 @@ void bit_for_bit(const Kernels<T>& k) {
                         double squares = 0, weight_squares = 0;
                         for (Index e = 0; e < count; ++e) {
                             gradient[e] = static_cast<T>(random.between(-1, 1));
-                            const double g = static_cast<double>(gradient[e]) + (weights ? penalty : 0) * static_cast<double>(theta[e]);
+                            const double g = static_cast<double>(gradient[e]) +
+                                             (weights ? penalty : 0) * static_cast<double>(theta[e]);
                             squares += g * g;
                             weight_squares += static_cast<double>(theta[e]) * static_cast<double>(theta[e]);
                         }
@@ -67,16 +75,21 @@ void bit_for_bit(const Kernels<T>& k) {
                         k.update(rule.rule, step_of<T>(settings, t, rate, penalty), theta.data(), gradient.data(),
                                  n > 0 ? first.data() : nullptr, n > 1 ? second.data() : nullptr, count, weights, sums);
                         for (Index e = 0; e < count; ++e) {
-                            naive::update<T>(rule.rule, rule.numbers, t, rate, penalty, weights, naive_theta[e], gradient[e],
-                                             naive_first[e], naive_second[e]);
-                            const double off = std::fabs(static_cast<double>(theta[e]) - static_cast<double>(naive_theta[e]));
-                            const double taken = std::fabs(static_cast<double>(naive_theta[e]) - static_cast<double>(before[e]));
-                            CHECK(estimates(k, rule.rule) ? off <= epsilon * (3 * taken + std::fabs(static_cast<double>(theta[e])))
-                                                          : check::same_bits(theta[e], naive_theta[e]),
-                                  k.name << ' ' << check::name_of<T>() << ": " << rule.name << ": θ = " << theta[e] << ", not "
-                                         << naive_theta[e] << " after step " << t << ", λ = " << penalty);
-                            CHECK(check::same_bits(first[e], naive_first[e]) && check::same_bits(second[e], naive_second[e]),
-                                  k.name << ' ' << check::name_of<T>() << ": " << rule.name << ": state after step " << t);
+                            naive::update<T>(rule.rule, rule.numbers, t, rate, penalty, weights, naive_theta[e],
+                                             gradient[e], naive_first[e], naive_second[e]);
+                            const double off =
+                                std::fabs(static_cast<double>(theta[e]) - static_cast<double>(naive_theta[e]));
+                            const double taken =
+                                std::fabs(static_cast<double>(naive_theta[e]) - static_cast<double>(before[e]));
+                            CHECK(estimates(k, rule.rule)
+                                      ? off <= epsilon * (3 * taken + std::fabs(static_cast<double>(theta[e])))
+                                      : check::same_bits(theta[e], naive_theta[e]),
+                                  k.name << ' ' << check::name_of<T>() << ": " << rule.name << ": θ = " << theta[e]
+                                         << ", not " << naive_theta[e] << " after step " << t << ", λ = " << penalty);
+                            CHECK(check::same_bits(first[e], naive_first[e]) &&
+                                      check::same_bits(second[e], naive_second[e]),
+                                  k.name << ' ' << check::name_of<T>() << ": " << rule.name << ": state after step "
+                                         << t);
                         }
                         // `vectors` squares are added up in each lane, then the lanes; λθ was rounded
                         const double bound = epsilon * static_cast<double>(vectors + 8);
@@ -89,8 +102,12 @@ void bit_for_bit(const Kernels<T>& k) {
                 }
     }
 }
-TEST(rules_f32) { check::for_each_instruction_set<float>(bit_for_bit<float>); }
-TEST(rules_f64) { check::for_each_instruction_set<double>(bit_for_bit<double>); }
+TEST(rules_f32) {
+    check::for_each_instruction_set<float>(bit_for_bit<float>);
+}
+TEST(rules_f64) {
+    check::for_each_instruction_set<double>(bit_for_bit<double>);
+}
 
 // The quotient alone, which θ = 0 and η = 1 leave as it is, for v of all sizes: rmsprop with ρ = 1 keeps v.
 template <class T>
@@ -104,9 +121,14 @@ void quotients(const Kernels<T>& k) {
         for (int turn = 0; turn < 40; ++turn) {
             const Exactly<T> theta(count), gradient(count), v(count);
             for (Index e = 0; e < count; ++e) {
-                v[e] = e == 0 ? T(0) : e == 1 ? Limits::denorm_min() : e == 2 ? Limits::max() / 2
-                                     : static_cast<T>(std::ldexp(random.between(1, 2), static_cast<int>(random.whole(-140, 120))));
-                gradient[e] = static_cast<T>(std::ldexp(random.between(-1, 1), static_cast<int>(random.whole(-20, 20))));
+                v[e] =
+                    e == 0   ? T(0)
+                    : e == 1 ? Limits::denorm_min()
+                    : e == 2
+                        ? Limits::max() / 2
+                        : static_cast<T>(std::ldexp(random.between(1, 2), static_cast<int>(random.whole(-140, 120))));
+                gradient[e] =
+                    static_cast<T>(std::ldexp(random.between(-1, 1), static_cast<int>(random.whole(-20, 20))));
             }
             const Exactly<T> before(v);
             Step<T> step{};
@@ -117,23 +139,29 @@ void quotients(const Kernels<T>& k) {
             k.update(Rule::rmsprop, step, theta.data(), gradient.data(), v.data(), nullptr, count, true, sums);
             for (Index e = 0; e < count; ++e) {
                 CHECK(check::same_bits(v[e], before[e]), "v has changed");
-                const R exact = -static_cast<R>(gradient[e]) / (std::sqrt(static_cast<R>(v[e])) + static_cast<R>(step.epsilon));
+                const R exact =
+                    -static_cast<R>(gradient[e]) / (std::sqrt(static_cast<R>(v[e])) + static_cast<R>(step.epsilon));
                 if (exact == 0 || std::fabs(exact) < static_cast<R>(Limits::min())) continue;
                 int exponent;
                 std::frexp(exact, &exponent);
-                const double off = static_cast<double>(std::fabs(static_cast<R>(theta[e]) - exact) / std::ldexp(R(1), exponent - Limits::digits));
+                const double off = static_cast<double>(std::fabs(static_cast<R>(theta[e]) - exact) /
+                                                       std::ldexp(R(1), exponent - Limits::digits));
                 worst = std::max(worst, off);
                 // three operations: a root and a sum of half an ulp, which may count double, and a quotient of half an ulp;
                 // estimates have two products more
                 CHECK(off <= (estimates(k, Rule::rmsprop) ? 4 : 2.5),
-                      k.name << ' ' << check::name_of<T>() << ": " << -gradient[e] << "/(√" << v[e] << " + " << epsilon << ") = " << theta[e]
-                             << ", not " << exact << ": " << off << " ulps");
+                      k.name << ' ' << check::name_of<T>() << ": " << -gradient[e] << "/(√" << v[e] << " + " << epsilon
+                             << ") = " << theta[e] << ", not " << exact << ": " << off << " ulps");
             }
         }
     std::printf("    %-8s %s x/(√v + ε) %.2f ulps\n", k.name, check::name_of<T>(), worst);
 }
-TEST(quotients_f32) { check::for_each_instruction_set<float>(quotients<float>); }
-TEST(quotients_f64) { check::for_each_instruction_set<double>(quotients<double>); }
+TEST(quotients_f32) {
+    check::for_each_instruction_set<float>(quotients<float>);
+}
+TEST(quotients_f64) {
+    check::for_each_instruction_set<double>(quotients<double>);
+}
 
 template <class T>
 void not_finite(const Kernels<T>& k) {
@@ -144,13 +172,18 @@ void not_finite(const Kernels<T>& k) {
             const Exactly<T> theta(count, T(0.5)), gradient(count, T(0.25)), first(count), second(count);
             gradient[count - 2] = bad;
             Sums sums;
-            k.update(rule.rule, step_of<T>(settings, 1, 0.1, 0), theta.data(), gradient.data(), first.data(), second.data(),
-                     count, true, sums);
-            CHECK(!std::isfinite(sums.gradient), k.name << ": " << rule.name << ": Σg² = " << sums.gradient << " with " << bad);
+            k.update(rule.rule, step_of<T>(settings, 1, 0.1, 0), theta.data(), gradient.data(), first.data(),
+                     second.data(), count, true, sums);
+            CHECK(!std::isfinite(sums.gradient),
+                  k.name << ": " << rule.name << ": Σg² = " << sums.gradient << " with " << bad);
         }
 }
-TEST(not_finite_shows_f32) { check::for_each_instruction_set<float>(not_finite<float>); }
-TEST(not_finite_shows_f64) { check::for_each_instruction_set<double>(not_finite<double>); }
+TEST(not_finite_shows_f32) {
+    check::for_each_instruction_set<float>(not_finite<float>);
+}
+TEST(not_finite_shows_f64) {
+    check::for_each_instruction_set<double>(not_finite<double>);
+}
 
 TEST(settings_are_checked) {
     const std::vector<double> none, two{0.9, 1e-8}, four{0.9, 0.999, 1e-8, 0};

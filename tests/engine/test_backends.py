@@ -156,7 +156,8 @@ def test_a_core_that_does_not_load_is_an_error_with_its_cause_and_never_a_fallba
 def test_a_pickle_remembers_what_was_asked_for_and_not_what_was_there(without_core, monkeypatch):
     chosen, asked = pickle.dumps(cr.Network([3, 2], backend="reference")), None
     monkeypatch.undo()
-    monkeypatch.delenv("CHAINRULE_BACKEND", raising=False)
+    for variable in ("CHAINRULE_BACKEND", "CHAINRULE_REQUIRE_NATIVE"):
+        monkeypatch.delenv(variable, raising=False)
     asked = pickle.dumps(cr.Network([3, 2], backend="native"))
     default = cr.Network([3, 2])
     pickled = pickle.dumps(default)
