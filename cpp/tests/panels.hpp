@@ -51,7 +51,7 @@ constexpr T nan_of = std::numeric_limits<T>::quiet_NaN();
 template <class T>
 constexpr T untouched = T(-77.25);  // what memory holds that a kernel has no business in
 
-// Columns in panels, counted out: as many whole panels of three vectors as there are, then what is left in whole vectors.
+// Columns in panels, counted out in whole vectors.
 inline Index padded_columns(int lanes, Index columns) {
     Index padded = 0;
     while (padded < columns) padded += lanes;

@@ -23,7 +23,8 @@ class OwnAdam(cr.Adam):
 
 
 def network(dtype="float64", **changes):
-    return cr.Network([5, 12, 3], ["tanh", "softmax"], "cross_entropy", dtype=dtype, seed=2, **changes)
+    settings = {"backend": "native", "seed": 2} | changes
+    return cr.Network([5, 12, 3], ["tanh", "softmax"], "cross_entropy", dtype=dtype, **settings)
 
 
 def examples(net, m=50, X=None, Y=None, weights=None):
@@ -130,7 +131,7 @@ class Pressed(Interrupt):
 
 @pytest.mark.parametrize("at_once", [None, 1], ids=["in the core", "between steps"])
 def test_an_exception_leaves_whole_steps_behind(at_once):
-    net = cr.Network([200, 100, 3], ["tanh", "softmax"], "cross_entropy", seed=2)
+    net = cr.Network([200, 100, 3], ["tanh", "softmax"], "cross_entropy", seed=2, backend="native")
     data = examples(net, m=3000)
     order = np.tile(np.arange(3000), 40)  # a long epoch, longer than twice the time after which the core asks
     n_steps = len(order) // 2
