@@ -156,7 +156,7 @@ Ended Trainer<T>::run(const Examples<T>& examples, const std::function<bool()>& 
         ended_ = Ended::all;
         stop_ = false;
         auto all_threads = [&](int thread) noexcept { work(thread, some, asked); };
-        team->run(all_threads);
+        if (some.steps > 0) team->run(all_threads);
     };
     run_steps(examples, &check);
     if (ended_ == Ended::gradient) {

@@ -163,7 +163,7 @@ CHAINRULE_INLINE vec<T> sqrt(vec<T> x) {
 
 // x/(√v + ε) for v ≥ 0 and ε > 0, all of usual size. Rounded as three operations are, but for float32 with AVX-512: there the
 // divider would be what an update waits for, so that estimates of 14 bits and a step of Newton's take its place; what comes
-// out is within 2 units in the last place.
+// out is within 4 units in the last place.
 template <class T>
 CHAINRULE_INLINE vec<T> over_root(vec<T> x, vec<T> v, T epsilon) {
     return x / (sqrt<T>(v) + epsilon);

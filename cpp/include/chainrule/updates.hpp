@@ -49,7 +49,9 @@ void update_stretch(const Step<T>& s, T* theta, const T* gradient, T* first, T* 
         if (penalty != T(0)) g = g + penalty * w;
         squares[chain] = fma<T>(g, g, squares[chain]);
         weight_squares[chain] = fma<T>(w, w, weight_squares[chain]);
-        store<T>(theta + at, updated<T, R>(s, w, g, first + at, second + at, weights));
+        // a rule without such a vector is given none
+        T *first_at = R == Rule::sgd ? first : first + at, *second_at = R < Rule::adam ? second : second + at;
+        store<T>(theta + at, updated<T, R>(s, w, g, first_at, second_at, weights));
     };
     Index at = 0;
     for (; at + 2 * V <= count; at += 2 * V) {
