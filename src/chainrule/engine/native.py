@@ -186,14 +186,15 @@ class Trainer:
     def __init__(self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
         settings = [float(getattr(rule, setting)) for setting in _SETTINGS[rule.name]]
         self._core = _core.Trainer(core_plan(plan), rule.name, settings, batch, chosen(plan, batch))
-        self._plan, self._rule = plan, rule
+        self._plan = plan
         self._X, self._weights = _handed(X), weights
         self._Y = Y.astype(np.int64, copy=False) if Y.ndim == 1 else Y
 
     def load(self, parameters: Array, state: Any) -> None:
         """Copy θ and the rule's state in."""
         step, vectors = _vectors(state)
-        self._loaded = state
+        # what the state was made of, without its vectors, which would stay in memory as long as training lasts
+        self._form, self._n_vectors = _with(state, step, [None] * len(vectors)), len(vectors)
         self._core.load(parameters, [np.ascontiguousarray(one, dtype=self._plan.dtype) for one in vectors], step)
 
     def parameters(self) -> Array:
@@ -204,8 +205,8 @@ class Trainer:
 
     def state(self) -> Any:
         """Give a copy of the rule's state."""
-        vectors = [np.empty(self._plan.n_parameters, dtype=self._plan.dtype) for _ in _vectors(self._loaded)[1]]
-        return _with(self._loaded, self._core.store_state(vectors), vectors)
+        vectors = [np.empty(self._plan.n_parameters, dtype=self._plan.dtype) for _ in range(self._n_vectors)]
+        return _with(self._form, self._core.store_state(vectors), vectors)
 
     def run(
         self,
@@ -233,7 +234,7 @@ def _vectors(state: Any) -> tuple[int, list[Array]]:
     return 0, list(state)  # Stateless, Velocity, MeanSquare
 
 
-def _with(state: Any, step: int, vectors: list[Array]) -> Any:
+def _with(state: Any, step: int, vectors: list[Any]) -> Any:
     """Give a state like `state`, with another number of steps and other vectors."""
     if isinstance(state, DecayedMoments):
         return state._replace(moments=_with(state.moments, step, vectors))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.inputs import row_blocks
 from chainrule.engine.network import Network
+from chainrule.maths.penalties import l2_of
 from chainrule.training.batches import Batches, DataSet
 from chainrule.training.steps import Course, Taken
 
@@ -45,7 +46,7 @@ class Objective:
         batches = course.batches
         losses = self.share * taken.costs
         if self.alpha:
-            losses += course.penalties / 2 * taken.squares  # (E29)
+            losses += l2_of(taken.squares, course.penalties)
         if least is not None:
             counted = least[batches.rows] if data.weights is None else (least * data.weights)[batches.rows]
             losses -= np.add.reduceat(counted, batches.bounds[:-1]) / batches.masses

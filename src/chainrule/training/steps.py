@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.engine.backend import Trainer
 from chainrule.engine.network import Network
-from chainrule.maths.penalties import l2, l2_gradient
+from chainrule.maths.penalties import l2_gradient, squares
 from chainrule.maths.updates import UpdateRule
 from chainrule.training.batches import Batches, DataSet
 from chainrule.training.divergence import culprit, norm
@@ -113,7 +113,7 @@ class StepByStep:
             now.step, now.learning_rate = step + 1, rate
             cost, gradient = _value_and_gradient(self._net, self._data, course, step, now.parameters)
             if course.penalties[step]:
-                taken.squares[step] = 2 * l2(now.parameters, self._net.plan.is_weight, 1.0)
+                taken.squares[step] = squares(now.parameters, self._net.plan.is_weight)
             taken.costs[step], taken.norms[step] = cost, norm(gradient)
             if not math.isfinite(cost):
                 taken.ending = "cost"

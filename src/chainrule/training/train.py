@@ -69,7 +69,8 @@ def train(
     net : Network
         Its parameters are changed, at the latest when training ends.
     X : array (m, n_0) or sparse rows of SciPy in CSR form, any real dtype
-        Cast to the network's dtype batch by batch, never as a whole, and never made dense; uint8 is not rescaled.
+        Cast to the network's dtype, and made dense where that is faster, batch by batch, never as a whole; uint8 is
+        not rescaled.
     Y : array
         Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
     optimizer : str or object
@@ -97,9 +98,9 @@ def train(
         Called in order after every epoch; a true value ends training. They look: what they write to the network
         is written over.
     n_threads : int, 1 to 256, or None
-        Threads while training: of the native backend, where any number of them gives the same bits, and of NumPy's
-        linear algebra. None takes one thread for small networks and batches, else as many as there are cores, at most
-        OMP_NUM_THREADS and LOKY_MAX_CPU_COUNT, and leaves NumPy's as they are.
+        Threads while training: of the native backend, where any number of them gives the same bits, or of NumPy's
+        linear algebra under the reference. None takes as many as the size of a step is worth, at most the number of
+        cores, OMP_NUM_THREADS and LOKY_MAX_CPU_COUNT, and leaves NumPy's as they are.
     seed : int, Generator or None
         Fixes the validation draw and the order of examples.
     verbose : 0 or 1
