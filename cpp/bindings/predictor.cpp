@@ -16,8 +16,8 @@ constexpr Index most_rows = 2, most_rows_of_small = 8, small = 10'000;
 class Predictor {
 public:
     Predictor(const PlanOf& plan, nb::object theta)
-        : plan_(plan), theta_object_(theta), theta_(theta, "theta", false),
-          ndarray_(nb::module_::import_("numpy").attr("ndarray")), empty_(nb::module_::import_("numpy").attr("empty")),
+        : plan_(plan), theta_(theta, "theta", false), ndarray_(nb::module_::import_("numpy").attr("ndarray")),
+          empty_(nb::module_::import_("numpy").attr("empty")),
           dtype_(nb::module_::import_("numpy").attr("dtype")(plan.is_double ? "float64" : "float32")) {
         Arguments arguments;
         for_dtype(plan.is_double, [&](auto zero) {
@@ -75,7 +75,6 @@ private:
     }
 
     const PlanOf& plan_;  // kept alive by the binding
-    nb::object theta_object_;
     Held theta_;
     nb::object ndarray_, empty_, dtype_;
     std::optional<Held> held_;

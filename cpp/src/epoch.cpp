@@ -59,9 +59,12 @@ RuleSettings rule_settings(std::string_view name, std::span<const double> s) {
 
 template <class T>
 Step<T> step_of(const RuleSettings& s, Index number, double rate, double penalty) {
-    const double t = static_cast<double>(number);
-    const double root = std::pow(1 - std::pow(s.beta2, t), 0.5), rate_now = rate * root / (1 - std::pow(s.beta1, t));
     Step<T> step{};
+    if (s.rule == Rule::adam || s.rule == Rule::adamw) {  // powers are not for nothing in a step of microseconds
+        const double t = static_cast<double>(number), root = std::pow(1 - std::pow(s.beta2, t), 0.5);
+        step.rate_now = static_cast<T>(rate * root / (1 - std::pow(s.beta1, t)));
+        step.epsilon_now = static_cast<T>(s.epsilon_hat ? s.epsilon : root * s.epsilon);
+    }
     step.rate = static_cast<T>(rate);
     step.penalty = static_cast<T>(penalty);
     step.mu = static_cast<T>(s.mu);
@@ -70,8 +73,6 @@ Step<T> step_of(const RuleSettings& s, Index number, double rate, double penalty
     step.beta2 = static_cast<T>(s.beta2);
     step.rest2 = static_cast<T>(1 - s.beta2);
     step.epsilon = static_cast<T>(s.epsilon);
-    step.epsilon_now = static_cast<T>(s.epsilon_hat ? s.epsilon : root * s.epsilon);
-    step.rate_now = static_cast<T>(rate_now);
     step.decay = static_cast<T>(rate * s.weight_decay);
     return step;
 }
@@ -151,21 +152,21 @@ Ended Trainer<T>::run(const Examples<T>& examples, const std::function<bool()>& 
     back_up();
     const Lease team(threads_);
     team_ = &*team;
-    const auto run_steps = [&](const Examples<T>& some, const std::function<bool()>* asked) {
+    const auto run_steps = [&](const Examples<T>& some) {
         done_ = 0;
         ended_ = Ended::all;
         stop_ = false;
-        auto all_threads = [&](int thread) noexcept { work(thread, some, asked); };
+        auto all_threads = [&](int thread) noexcept { work(thread, some, check); };
         if (some.steps > 0) team->run(all_threads);
     };
-    run_steps(examples, &check);
+    run_steps(examples);
     if (ended_ == Ended::gradient) {
         // the step that failed has been taken; so the epoch is run again up to it, which gives the same bits
         restore();
         Examples<T> again = examples;
         again.steps = done_;
-        run_steps(again, nullptr);
-        ended_ = Ended::gradient;
+        run_steps(again);
+        if (ended_ == Ended::all) ended_ = Ended::gradient;  // else it was stopped on the way
     }
     done = done_;
     return ended_;
@@ -243,7 +244,7 @@ void Trainer<T>::parameters_half(int thread, const Step<T>& step, Index n) {
 }
 
 template <class T>
-void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool()>* check) noexcept {
+void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool()>& check) noexcept {
     std::optional<FlushSubnormals> flushed(std::in_place);
     using Clock = std::chrono::steady_clock;
     Clock::time_point next_check = Clock::now() + between_checks;
@@ -252,9 +253,9 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     Ended ended = Ended::all;
     Index j = 0;
     for (; j < e.steps; ++j) {
-        if (thread == 0 && check != nullptr && Clock::now() >= next_check) {
+        if (thread == 0 && Clock::now() >= next_check) {
             flushed.reset();  // it may run the user's code
-            stop_ = (*check)();
+            stop_ = check();
             flushed.emplace();
             next_check = Clock::now() + between_checks;
         }

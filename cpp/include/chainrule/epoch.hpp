@@ -10,7 +10,8 @@
 #include <functional>
 #include <vector>
 
-#include "chainrule/network.hpp"
+#include "chainrule/batch.hpp"
+#include "chainrule/team.hpp"
 
 namespace chainrule {
 
@@ -67,7 +68,7 @@ private:
         std::size_t layer;
         Index p, i0, i1;  // panel of 𝒲's columns, rows of 𝒲
     };
-    void work(int thread, const Examples<T>& examples, const std::function<bool()>* check) noexcept;
+    void work(int thread, const Examples<T>& examples, const std::function<bool()>& check) noexcept;
     void examples_half(int thread, const Examples<T>& examples, Index step);
     void parameters_half(int thread, const Step<T>& step, Index n);
     void update_unit(const Unit& unit, const Step<T>& step, Index n, T* gradient, Sums& sums);

@@ -1,0 +1,78 @@
+// A network's numbers in panels, the arrays of a batch, and the passes over its rows (E1 to E10).
+#pragma once
+
+#include <vector>
+
+#include "chainrule/kernels.hpp"
+#include "chainrule/memory.hpp"
+#include "chainrule/plan.hpp"
+
+namespace chainrule {
+
+// Vectors like θ in panels: θ itself with 𝒲ᵀ beside it, a gradient, a rule's state.
+template <class T>
+void pack(const Plan& plan, const Packing& packing, const T* theta, T* packed);
+template <class T>
+void unpack(const Plan& plan, const Packing& packing, const T* packed, T* theta);
+
+template <class T>
+struct Weights {
+    // `vectors` like θ, this one among them, are what the caller will ask for. Throws TooLarge when they don't fit.
+    Weights(const Plan& plan, const Kernels<T>& kernels, bool input_gradient, Index vectors = 1);
+    // Takes θ row-major; 𝒲ᵀ is made too when `backward` says so.
+    void load(const T* theta, bool backward);
+    void transpose(std::size_t layer);
+
+    const Plan& plan;
+    const Kernels<T>& kernels;
+    Packing packing;
+    Buffer<T> parameters, transposed;
+
+    [[nodiscard]] T* weights(std::size_t l) const { return parameters.data() + packing.layers[l].weights; }
+    [[nodiscard]] T* bias(std::size_t l) const {
+        return plan.layers[l].bias ? parameters.data() + packing.layers[l].bias : nullptr;
+    }
+    [[nodiscard]] T* transpose_of(std::size_t l) const { return transposed.data() + packing.layers[l].transposed; }
+};
+
+enum class Keep {
+    outputs,   // a of each layer, nothing else
+    all,       // z beside a, for users who look at them
+    training,  // a, g', δ; z of the last layer
+};
+
+// The arrays of a batch of at most `rows` examples.
+template <class T>
+struct Batch {
+    Batch(const Plan& plan, Grid grid, Index rows, Keep keep);
+    // Bytes that one would take.
+    static Index bytes(const Plan& plan, Grid grid, Index rows, Keep keep);
+
+    Index rows;
+    Buffer<T> x_data, y_data;
+    std::vector<Buffer<T>> z_data, a_data, d_data, delta_data;
+    Buffer<T> coefficients, costs;
+
+    Panels<T> x, y;
+    std::vector<Panels<T>> z, a, d, delta;  // [l − 1] belongs to layer l
+};
+
+// (E1), (E2) for rows n0..n1 of a batch whose x is there.
+template <class T>
+void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
+// δ^ℓ (E6) of the layers below the last one, whose δ is there, for rows n0..n1.
+template <class T>
+void propagate_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
+// C_i (E3) and δ^ℓ (E5, E6) for rows n0..n1; δ times `coefficients` (none: 1).
+template <class T>
+void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1);
+// What each example counts in (E4), (E7), (E8), times `factor`, into rows 0..n of `c`. `weights` may be none; row n's is
+// weights[which[n]], or weights[first + n] without `which`.
+template <class T>
+void coefficients_of(const Plan& plan, const T* weights, const Index* which, Index first, Index n, double factor,
+                     double total, T* c);
+// Σ w_i of some examples, in their order: weights[which[0..n]], or weights[0..n] without `which`.
+template <class T>
+double total_weight(const T* weights, const Index* which, Index n);
+
+}  // namespace chainrule

@@ -1,0 +1,176 @@
+#include "chainrule/batch.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "chainrule/panels.hpp"
+
+namespace chainrule {
+namespace {
+
+bool stores_derivative(Activation g) {  // the others' is read off a
+    return g != Activation::identity && g != Activation::relu && g != Activation::leaky_relu &&
+           g != Activation::softmax;
+}
+
+}  // namespace
+
+template <class T>
+void pack(const Plan& plan, const Packing& packing, const T* theta, T* packed) {
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+        const Layer& layer = plan.layers[l];
+        const Packing::At& at = packing.layers[l];
+        panels_from<T>(theta + layer.weights_at, 0, layer.in, packing.grid,
+                       Panels<T>{packed + at.weights, layer.in, layer.out});
+        if (layer.bias) std::memcpy(packed + at.bias, theta + layer.bias_at, bytes_of<T>(layer.out));
+    }
+}
+
+template <class T>
+void unpack(const Plan& plan, const Packing& packing, const T* packed, T* theta) {
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+        const Layer& layer = plan.layers[l];
+        const Packing::At& at = packing.layers[l];
+        T* from = const_cast<T*>(packed) + at.weights;  // panels of what is only read here
+        panels_into<T>(Panels<T>{from, layer.in, layer.out}, 0, layer.in, packing.grid, theta + layer.weights_at);
+        if (layer.bias) std::memcpy(theta + layer.bias_at, packed + at.bias, bytes_of<T>(layer.out));
+    }
+}
+
+// --- weights ----------------------------------------------------------------------------------------------------------
+namespace {
+
+Packing fitting(const Plan& plan, Packing packing, Index vectors, Index size) {
+    const Index numbers = sum_of_sizes(product_of_sizes(packing.parameters, vectors), packing.transposed);
+    check_fits(product_of_sizes(numbers, size), "a network of " + std::to_string(plan.n_parameters) + " parameters",
+               "Make the layers narrower.");
+    return packing;
+}
+
+}  // namespace
+
+template <class T>
+Weights<T>::Weights(const Plan& the_plan, const Kernels<T>& the_kernels, bool input_gradient, Index vectors)
+    : plan(the_plan), kernels(the_kernels),
+      packing(fitting(the_plan, Packing(the_plan, the_kernels.grid, input_gradient), vectors, sizeof(T))),
+      parameters(packing.parameters), transposed(packing.transposed) {}
+
+template <class T>
+void Weights<T>::load(const T* theta, bool backward) {
+    pack(plan, packing, theta, parameters.data());
+    if (!backward) return;
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) transpose(l);
+}
+
+template <class T>
+void Weights<T>::transpose(std::size_t l) {
+    const bool there = l + 1 < packing.layers.size() ? packing.layers[l + 1].transposed > packing.layers[l].transposed
+                                                     : packing.transposed > packing.layers[l].transposed;
+    if (!there) return;
+    const Layer& layer = plan.layers[l];
+    for (Index p = 0; p < packing.grid.count(layer.out); ++p)
+        kernels.transpose(weights(l), layer.in, layer.out, p, 0, layer.in, transpose_of(l));
+}
+
+// --- a batch's arrays -------------------------------------------------------------------------------------------------
+template <class T>
+Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
+    Index columns = grid.padded(plan.inputs());
+    for (const Layer& layer : plan.layers) {
+        const Index width = grid.padded(layer.out);
+        columns = sum_of_sizes(columns, product_of_sizes(width, keep == Keep::training ? 3
+                                                                : keep == Keep::all    ? 2
+                                                                                       : 1));
+    }
+    columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.outputs())));
+    return product_of_sizes(product_of_sizes(columns, rows), sizeof(T));
+}
+
+template <class T>
+Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(the_rows) {
+    const Index one = bytes(plan, grid, 1, keep), most = std::numeric_limits<Index>::max();
+    check_fits(rows > most / one ? most : rows * one, "a batch of " + std::to_string(rows) + " rows",
+               "Make batch_size smaller, or the layers narrower.");
+    const auto matrix = [&](Buffer<T>& buffer, Index columns) {
+        buffer = Buffer<T>(rows * grid.padded(columns));
+        return Panels<T>{buffer.data(), rows, columns};
+    };
+    const auto one_more = [](std::vector<Buffer<T>>& buffers) -> Buffer<T>& { return buffers.emplace_back(); };
+    x = matrix(x_data, plan.inputs());
+    y = matrix(y_data, plan.outputs());
+    coefficients = Buffer<T>(rows);
+    costs = Buffer<T>(rows);
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+        const Layer& layer = plan.layers[l];
+        const bool last = l + 1 == plan.layers.size(), training = keep == Keep::training;
+        a.push_back(matrix(one_more(a_data), layer.out));
+        // training needs z at the outputs alone; elsewhere a takes its place
+        z.push_back(keep == Keep::all || (training && last) ? matrix(one_more(z_data), layer.out) : a.back());
+        delta.push_back(training ? matrix(one_more(delta_data), layer.out) : Panels<T>{});
+        d.push_back(training && !last && stores_derivative(layer.activation) ? matrix(one_more(d_data), layer.out)
+                                                                             : Panels<T>{});
+    }
+}
+
+// --- passes -----------------------------------------------------------------------------------------------------------
+template <class T>
+void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+    for (std::size_t l = 0; l < net.plan.layers.size(); ++l) {
+        const Layer& layer = net.plan.layers[l];
+        net.kernels.forward({l == 0 ? batch.x : batch.a[l - 1], n0, n1, net.weights(l), net.bias(l), batch.z[l],
+                             batch.a[l], batch.d[l], layer.activation, layer.parameter});
+    }
+}
+
+template <class T>
+void propagate_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+    for (std::size_t l = net.plan.layers.size() - 1; l > 0; --l) {
+        const Layer& below = net.plan.layers[l - 1];
+        net.kernels.backward({batch.delta[l], n0, n1, net.transpose_of(l), batch.delta[l - 1], batch.a[l - 1],
+                              batch.d[l - 1], below.activation, below.parameter, false});
+    }
+}
+
+template <class T>
+void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1) {
+    const std::size_t last = net.plan.layers.size() - 1;
+    const Layer& top = net.plan.layers[last];
+    net.kernels.output({batch.z[last], batch.a[last], batch.y, batch.delta[last], n0, n1, coefficients,
+                        batch.costs.data(), top.activation, top.parameter, net.plan.cost, net.plan.cost_parameter,
+                        net.plan.matched});
+    propagate_rows(net, batch, n0, n1);
+}
+
+template <class T>
+double total_weight(const T* weights, const Index* which, Index n) {
+    double total = 0;
+    for (Index k = 0; k < n; ++k) total += static_cast<double>(weights[which != nullptr ? which[k] : k]);
+    return total;
+}
+
+template <class T>
+void coefficients_of(const Plan& plan, const T* weights, const Index* which, Index first, Index n, double factor,
+                     double total, T* c) {
+    if (weights == nullptr) {
+        std::fill_n(c, n, static_cast<T>(plan.mean ? factor / static_cast<double>(total) : factor));
+        return;
+    }
+    const double share = plan.mean ? factor / total : factor;
+    for (Index k = 0; k < n; ++k)
+        c[k] = static_cast<T>(static_cast<double>(weights[which != nullptr ? which[k] : first + k]) * share);
+}
+
+#define CHAINRULE_INSTANTIATE(T)                                                                             \
+    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                        \
+    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                      \
+    template struct Weights<T>;                                                                              \
+    template struct Batch<T>;                                                                                \
+    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                               \
+    template void propagate_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                             \
+    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                    \
+    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*); \
+    template double total_weight<T>(const T*, const Index*, Index);
+CHAINRULE_INSTANTIATE(float)
+CHAINRULE_INSTANTIATE(double)
+
+}  // namespace chainrule
