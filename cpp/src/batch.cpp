@@ -83,6 +83,7 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
                                                                                        : 1));
     }
     columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.outputs())));
+    if (grid.first_half(plan.inputs()) > 0) columns = sum_of_sizes(columns, grid.padded(plan.layers.front().out));
     return product_of_sizes(product_of_sizes(columns, rows), sizeof(T));
 }
 
@@ -98,6 +99,7 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
     const auto one_more = [](std::vector<Buffer<T>>& buffers) -> Buffer<T>& { return buffers.emplace_back(); };
     x = matrix(x_data, plan.inputs());
     y = matrix(y_data, plan.outputs());
+    if (grid.first_half(plan.inputs()) > 0) rest = matrix(rest_data, plan.layers.front().out);
     coefficients = Buffer<T>(rows);
     costs = Buffer<T>(rows);
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
@@ -113,13 +115,56 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
 }
 
 // --- passes -----------------------------------------------------------------------------------------------------------
+namespace {
+
+template <class T>
+void forward_layer(const Weights<T>& net, Batch<T>& batch, std::size_t l, Index n0, Index n1) {
+    const Layer& layer = net.plan.layers[l];
+    net.kernels.forward({l == 0 ? batch.x : batch.a[l - 1], n0, n1, net.weights(l), net.bias(l), batch.z[l], batch.a[l],
+                         batch.d[l], layer.activation, layer.parameter});
+}
+
+}  // namespace
+
+template <class T>
+Panels<T> half_of(Grid grid, const Panels<T>& x, int half) {
+    const Index first = grid.first_half(x.columns);
+    return half == 0 ? Panels<T>{x.data, x.capacity, first}
+                     : Panels<T>{x.data + first * x.capacity, x.capacity, x.columns - first};
+}
+
+Rows half_of(Grid grid, const Rows& X, int half) {
+    const Index first = grid.first_half(X.columns);
+    Rows part = X;
+    if (half == 1) part.data += first * X.column_stride;
+    part.columns = half == 0 ? first : X.columns - first;
+    return part;
+}
+
+template <class T>
+void sum_half(const Weights<T>& net, Batch<T>& batch, int half, Index n0, Index n1) {
+    const Grid grid = net.packing.grid;
+    const Layer& layer = net.plan.layers.front();
+    net.kernels.sum({half_of(grid, batch.x, half), n0, n1, net.weights(0), half == 0 ? net.bias(0) : nullptr, layer.in,
+                     half == 0 ? 0 : grid.first_half(layer.in), half == 0 ? batch.z[0] : batch.rest});
+}
+
+template <class T>
+void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+    const Layer& layer = net.plan.layers.front();
+    net.kernels.add(batch.rest, batch.z[0], n0, n1);
+    net.kernels.activate(batch.z[0], batch.a[0], batch.d[0], n0, n1, layer.activation, layer.parameter);
+    for (std::size_t l = 1; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
+}
+
 template <class T>
 void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
-    for (std::size_t l = 0; l < net.plan.layers.size(); ++l) {
-        const Layer& layer = net.plan.layers[l];
-        net.kernels.forward({l == 0 ? batch.x : batch.a[l - 1], n0, n1, net.weights(l), net.bias(l), batch.z[l],
-                             batch.a[l], batch.d[l], layer.activation, layer.parameter});
+    if (batch.rest.data == nullptr) {
+        for (std::size_t l = 0; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
+        return;
     }
+    for (const int half : {0, 1}) sum_half(net, batch, half, n0, n1);
+    forward_halves(net, batch, n0, n1);
 }
 
 template <class T>
@@ -165,6 +210,9 @@ void coefficients_of(const Plan& plan, const T* weights, const Index* which, Ind
     template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                      \
     template struct Weights<T>;                                                                              \
     template struct Batch<T>;                                                                                \
+    template Panels<T> half_of<T>(Grid, const Panels<T>&, int);                                              \
+    template void sum_half<T>(const Weights<T>&, Batch<T>&, int, Index, Index);                              \
+    template void forward_halves<T>(const Weights<T>&, Batch<T>&, Index, Index);                             \
     template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                               \
     template void propagate_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                             \
     template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                    \

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 namespace chainrule {
@@ -12,14 +13,8 @@ namespace {
 constexpr Index unit_rows = 96;  // of 𝒲 in a unit: its A panels and its gradient stay in the cache
 constexpr std::chrono::milliseconds between_checks{100};
 
-// Ask for the rows that a thread will gather next, where they are dense and few: the memory answers while it computes.
-void prefetch_rows(const Rows& X, const Index* which, Index count) {
-    constexpr Index line = 64, most_lines = 1024;
-    if (X.indptr != nullptr || X.column_stride < 0 || X.columns * X.column_stride * count > most_lines * line) return;
-    for (Index k = 0; k < count; ++k) {
-        const std::byte* row = X.data + which[k] * X.row_stride;
-        for (Index at = 0; at < X.columns * X.column_stride; at += line) __builtin_prefetch(row + at, 0, 2);
-    }
+Index rows_of_unit(Grid grid) {
+    return std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
 }
 
 }  // namespace
@@ -86,27 +81,49 @@ Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch,
     const auto vectors = static_cast<std::size_t>(settings.vectors());
     for (std::size_t v = 0; v < vectors; ++v) state_.emplace_back(net_.packing.parameters);
     for (std::size_t v = 0; v <= vectors; ++v) before_.emplace_back(net_.packing.parameters);
-    const Index group = std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
+    const Index group = rows_of_unit(grid);
     for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(group * grid.panel());
-
-    std::vector<double> ends;  // work up to and with each unit
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
         const Layer& layer = plan.layers[l];
         for (Index i = 0; i < layer.in; i += group)
-            for (Index p = 0; p < grid.count(layer.out); ++p) {
+            for (Index p = 0; p < grid.count(layer.out); ++p)
                 units_.push_back({l, p, i, std::min(layer.in, i + group)});
-                const double work = static_cast<double>((units_.back().i1 - i) * grid.width(layer.out, p));
-                ends.push_back((ends.empty() ? 0 : ends.back()) + work);
-            }
     }
     sums_.resize(units_.size());
-    shares_.push_back(0);
-    for (int thread = 1; thread <= threads; ++thread) {
-        const double until = ends.back() * thread / threads;
-        const auto at = std::lower_bound(ends.begin(), ends.end(), until - 0.5 * ends.front());
-        shares_.push_back(thread == threads ? units_.size() : static_cast<std::size_t>(at - ends.begin()) + 1);
-        shares_.back() = std::clamp(shares_.back(), shares_[shares_.size() - 2], units_.size());
+    share_out_units();
+}
+
+// Equal work for all, in stretches of units; where the sum in z¹ is halved, half of the threads share each half of 𝒲¹.
+template <class T>
+void Trainer<T>::share_out_units() {
+    const Grid grid = net_.packing.grid;
+    const auto work = [&](std::size_t u) {
+        const Unit& unit = units_[u];
+        return static_cast<double>((unit.i1 - unit.i0) * grid.width(plan_.layers[unit.layer].out, unit.p));
+    };
+    const auto threads = static_cast<std::size_t>(threads_);
+    shares_.resize(threads);
+    std::vector<double> has(threads);
+    std::size_t u = 0;
+    const auto share_out_until = [&](std::size_t end, std::size_t first, std::size_t last) {  // among these threads
+        double all = std::accumulate(has.begin() + first, has.begin() + last, 0.0);
+        for (std::size_t v = u; v < end; ++v) all += work(v);
+        const double fair = all / static_cast<double>(last - first);
+        for (std::size_t thread = first; u < end; ++u) {
+            while (thread + 1 < last && has[thread] + 0.5 * work(u) > fair) ++thread;
+            shares_[thread].push_back(u);
+            has[thread] += work(u);
+        }
+    };
+    const Index half = threads % 2 == 0 ? grid.first_half(plan_.inputs()) : 0;
+    if (half > 0) {
+        const auto until = [&](auto found) {
+            return static_cast<std::size_t>(std::find_if(units_.begin(), units_.end(), found) - units_.begin());
+        };
+        share_out_until(until([&](const Unit& unit) { return unit.i0 >= half || unit.layer > 0; }), 0, threads / 2);
+        share_out_until(until([&](const Unit& unit) { return unit.layer > 0; }), threads / 2, threads);
     }
+    share_out_until(units_.size(), 0, threads);
 }
 
 template <class T>
@@ -189,29 +206,67 @@ double Trainer<T>::cost_of(const Examples<T>& e, Index step, double& total) cons
     return plan_.mean ? cost / total : cost;
 }
 
+// Which of n rows thread number `thread` of `threads` takes: whole tiles, where there are enough of them.
+struct Range {
+    Index begin, end;
+};
+Range share_of(Index n, int thread, int threads, Index rows_per_tile) {
+    const Index tile = n >= 4 * threads * rows_per_tile ? rows_per_tile : 1, tiles = (n + tile - 1) / tile;
+    return {std::min(n, tiles * thread / threads * tile), std::min(n, tiles * (thread + 1) / threads * tile)};
+}
+
 template <class T>
-void Trainer<T>::examples_half(int thread, const Examples<T>& e, Index step) {
+bool Trainer<T>::halves_inputs(const Rows& X) const {
+    return threads_ % 2 == 0 && X.indptr == nullptr && net_.packing.grid.first_half(plan_.inputs()) > 0;
+}
+
+// What a thread will gather in the step after this one, when it takes rows n0..n1 of each.
+template <class T>
+Coming coming(const Examples<T>& e, Index step, const Rows& X, Index n0, Index n1) {
+    const bool known = step + 1 < e.steps && e.bounds[step + 2] - e.bounds[step + 1] >= n1;
+    if (!known || X.indptr != nullptr || X.column_stride < 0) return {};
+    constexpr Index line = 64;
+    return {X.data, X.row_stride, e.rows + e.bounds[step + 1] + n0, n1 - n0,
+            (X.columns * X.column_stride + line - 1) / line};
+}
+
+template <class T>
+void Trainer<T>::inputs_part(int thread, const Examples<T>& e, Index step, Coming& next) {
+    const Kernels<T>& k = net_.kernels;
+    const int group = threads_ / 2, half = thread / group;
+    const Index n = e.bounds[step + 1] - e.bounds[step];
+    const Range rows = share_of(n, thread % group, group, k.rows_per_tile);
+    if (rows.begin == rows.end) return;
+    const Rows X = half_of(k.grid, e.X, half);
+    k.gather(X, e.rows + e.bounds[step], 0, rows.begin, rows.end, half_of(k.grid, batch_.x, half));
+    next = coming(e, step, X, rows.begin, rows.end);
+    sum_half(net_, batch_, half, rows.begin, rows.end);
+}
+
+template <class T>
+void Trainer<T>::examples_part(int thread, const Examples<T>& e, Index step, Coming& next) {
     const Kernels<T>& k = net_.kernels;
     const Index n = e.bounds[step + 1] - e.bounds[step];
     const Index* which = e.rows + e.bounds[step];
-    // shares of whole tiles, where there are enough of them
-    const Index tile = n >= 4 * threads_ * k.rows_per_tile ? k.rows_per_tile : 1, tiles = (n + tile - 1) / tile;
-    const Index n0 = std::min(n, tiles * thread / threads_ * tile),
-                n1 = std::min(n, tiles * (thread + 1) / threads_ * tile);
+    const auto [n0, n1] = share_of(n, thread, threads_, k.rows_per_tile);
     if (n0 == n1) return;
-    k.gather(e.X, which, 0, n0, n1, batch_.x);
     k.gather(e.Y, which, 0, n0, n1, batch_.y);
-    if (step + 1 < e.steps && e.bounds[step + 2] - e.bounds[step + 1] >= n1)
-        prefetch_rows(e.X, e.rows + e.bounds[step + 1] + n0, n1 - n0);
     const double total = e.weights == nullptr ? static_cast<double>(n) : total_weight<T>(e.weights, which, n);
     coefficients_of<T>(plan_, e.weights, which + n0, 0, n1 - n0, e.factors[step], total,
                        batch_.coefficients.data() + n0);
-    forward_rows(net_, batch_, n0, n1);
+    if (halves_inputs(e.X)) {
+        forward_halves(net_, batch_, n0, n1);
+    } else {
+        k.gather(e.X, which, 0, n0, n1, batch_.x);
+        next = coming(e, step, e.X, n0, n1);
+        forward_rows(net_, batch_, n0, n1);
+    }
     backward_rows(net_, batch_, batch_.coefficients.data(), n0, n1);
 }
 
 template <class T>
-void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, T* gradient, Sums& sums) {
+void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, Coming& next, Index lines, T* gradient,
+                             Sums& sums) {
     const Kernels<T>& k = net_.kernels;
     const Grid grid = k.grid;
     const Layer& layer = plan_.layers[unit.layer];
@@ -223,7 +278,7 @@ void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, T* 
                  state_.size() < 2 ? nullptr : state_[1].data() + from, count, weights, sums);
     };
     const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1], delta = batch_.delta[unit.layer];
-    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false});
+    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false, lines > 0 ? &next : nullptr, lines});
     update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
     if (unit.layer > 0)
         k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1,
@@ -235,11 +290,13 @@ void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, T* 
 }
 
 template <class T>
-void Trainer<T>::parameters_half(int thread, const Step<T>& step, Index n) {
+void Trainer<T>::parameters_part(int thread, const Step<T>& step, Index n, Coming& next) {
     const auto me = static_cast<std::size_t>(thread);
-    for (std::size_t u = shares_[me]; u < shares_[me + 1]; ++u) {
+    const Index units = std::max<Index>(1, static_cast<Index>(shares_[me].size()));
+    const Index lines = (next.rows * next.lines + units - 1) / units;
+    for (const std::size_t u : shares_[me]) {
         sums_[u] = Sums{};
-        update_unit(units_[u], step, n, gradients_[me].data(), sums_[u]);
+        update_unit(units_[u], step, n, next, lines, gradients_[me].data(), sums_[u]);
     }
 }
 
@@ -249,6 +306,7 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     using Clock = std::chrono::steady_clock;
     Clock::time_point next_check = Clock::now() + between_checks;
     const Index taken = steps_taken_;
+    const bool halves = halves_inputs(e.X);
     const double largest = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
     Ended ended = Ended::all;
     Index j = 0;
@@ -259,7 +317,12 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
             flushed.emplace();
             next_check = Clock::now() + between_checks;
         }
-        examples_half(thread, e, j);
+        Coming next;
+        if (halves) {
+            inputs_part(thread, e, j, next);
+            team_->barrier();
+        }
+        examples_part(thread, e, j, next);
         team_->barrier();
         if (stop_) {
             ended = Ended::stopped;
@@ -273,7 +336,7 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
             break;
         }
         const Step<T> step = step_of<T>(settings_, taken + j + 1, e.rates[j], e.penalties[j]);
-        parameters_half(thread, step, e.bounds[j + 1] - e.bounds[j]);
+        parameters_part(thread, step, e.bounds[j + 1] - e.bounds[j], next);
         team_->barrier();
         Sums sums;
         for (const Sums& unit : sums_) {

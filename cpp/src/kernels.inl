@@ -37,6 +37,18 @@ void activate_panel(Panels<T> z, Panels<T> a, Panels<T> d, Index p, Index n0, In
 }
 
 template <class T>
+void add(Panels<T> rest, Panels<T> z, Index n0, Index n1) {
+    const Grid grid = grid_of<T>;
+    for (Index p = 0; p < grid.count(z.columns); ++p) {
+        const Index width = grid.width(z.columns, p), panel = p * grid.panel();
+        const T* from = rest.data + panel * rest.capacity + n0 * width;
+        T* to = z.data + panel * z.capacity + n0 * width;
+        for (Index at = 0; at < (n1 - n0) * width; at += Simd<T>::lanes)
+            store<T>(to + at, load(to + at) + load(from + at));
+    }
+}
+
+template <class T>
 void activate(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation activation, double parameter) {
     if (activation == Activation::softmax) {
         softmax_rows<T>(z, a, n0, n1);
@@ -47,14 +59,20 @@ void activate(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activat
 }
 
 template <class T>
+void sum(const PartOfSum<T>& s) {
+    product<T>(s.below, s.n0, s.n1, {s.weights, s.in, s.first}, s.bias, s.z, [](Index, Index, Index) {});
+}
+
+template <class T>
 void forward(const ForwardLayer<T>& f) {
+    const Factor<T> weights{f.weights, f.below.columns};
     if (f.activation == Activation::softmax) {
-        product<T>(f.below, f.n0, f.n1, f.weights, f.bias, f.z, [](Index, Index, Index) {});
+        product<T>(f.below, f.n0, f.n1, weights, f.bias, f.z, [](Index, Index, Index) {});
         softmax_rows<T>(f.z, f.a, f.n0, f.n1);
         return;
     }
     const bool nothing_to_do = f.activation == Activation::identity && f.z.data == f.a.data && f.d.data == nullptr;
-    product<T>(f.below, f.n0, f.n1, f.weights, f.bias, f.z, [&](Index p, Index n0, Index n1) {
+    product<T>(f.below, f.n0, f.n1, weights, f.bias, f.z, [&](Index p, Index n0, Index n1) {
         if (!nothing_to_do) activate_panel<T>(f.z, f.a, f.d, p, n0, n1, f.activation, static_cast<T>(f.parameter));
     });
 }
@@ -81,14 +99,15 @@ void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activ
 template <class T>
 void backward(const BackwardLayer<T>& b) {
     const Grid grid = grid_of<T>;
-    product<T>(b.delta, b.n0, b.n1, b.transposed, nullptr, b.below, [&](Index p, Index n0, Index n1) {
-        if (b.plain || b.activation == Activation::softmax) return;
-        const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
-        const T* d = b.d.data == nullptr ? nullptr : b.d.data + panel * b.d.capacity + n0 * width;
-        const T* a = b.a.data == nullptr ? nullptr : b.a.data + panel * b.a.capacity + n0 * width;
-        multiply_by_derivative<T>(b.below.data + panel * b.below.capacity + n0 * width, a, d, (n1 - n0) * width,
-                                  b.activation, static_cast<T>(b.parameter));
-    });
+    product<T>(b.delta, b.n0, b.n1, {b.transposed, b.delta.columns}, nullptr, b.below,
+               [&](Index p, Index n0, Index n1) {
+                   if (b.plain || b.activation == Activation::softmax) return;
+                   const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
+                   const T* d = b.d.data == nullptr ? nullptr : b.d.data + panel * b.d.capacity + n0 * width;
+                   const T* a = b.a.data == nullptr ? nullptr : b.a.data + panel * b.a.capacity + n0 * width;
+                   multiply_by_derivative<T>(b.below.data + panel * b.below.capacity + n0 * width, a, d,
+                                             (n1 - n0) * width, b.activation, static_cast<T>(b.parameter));
+               });
     if (!b.plain && b.activation == Activation::softmax) softmax_product_rows<T>(b.a, b.below, b.n0, b.n1);
 }
 
@@ -145,6 +164,7 @@ constexpr Kernels<T> table() {
     return {CHAINRULE_ISA_NAME,
             grid_of<T>,
             tile_rows[panel_vectors],
+            sum<T>,
             forward<T>,
             backward<T>,
             output_rows<T>,
@@ -152,6 +172,7 @@ constexpr Kernels<T> table() {
             bias_gradient<T>,
             update<T>,
             transpose_block<T>,
+            add<T>,
             activate<T>,
             gather_rows<T>,
             scale<T>,

@@ -266,7 +266,7 @@ Index widest_layer(const Plan& plan, Grid grid) {
 
 template <class T>
 RowPredictor<T>::RowPredictor(const Plan& plan)
-    : plan_(plan), kernels_(kernels<T>()), x_(widest_layer(plan, kernels_.grid)), z_(x_.size()) {}
+    : plan_(plan), kernels_(kernels<T>()), x_(widest_layer(plan, kernels_.grid)), z_(x_.size()), rest_(x_.size()) {}
 
 template <class T>
 bool RowPredictor<T>::predict(const T* theta, const Rows& X, Index row, T* out) {
@@ -275,12 +275,19 @@ bool RowPredictor<T>::predict(const T* theta, const Rows& X, Index row, T* out) 
     kernels_.gather(X, &row, 0, 0, 1, x);
     if (!kernels_.finite(x, 0, 1)) return false;
     T *from = x_.data(), *to = z_.data();
+    const Index first_half = kernels_.grid.first_half(plan_.inputs());
     for (const Layer& layer : plan_.layers) {
-        kernels_.row(from, theta + layer.weights_at, layer.bias ? theta + layer.bias_at : nullptr, layer.in, layer.out,
-                     to);
-        const Index padded = kernels_.grid.padded(layer.out);
-        std::fill(to + layer.out, to + padded, T(0));
-        kernels_.activate({to, 1, layer.out}, {to, 1, layer.out}, {}, 0, 1, layer.activation, layer.parameter);
+        const T *weights = theta + layer.weights_at, *bias = layer.bias ? theta + layer.bias_at : nullptr;
+        const Panels<T> z{to, 1, layer.out};
+        const bool halved = first_half > 0 && &layer == &plan_.layers.front();
+        kernels_.row(from, weights, bias, halved ? first_half : layer.in, layer.out, to);
+        std::fill(to + layer.out, to + kernels_.grid.padded(layer.out), T(0));
+        if (halved) {
+            kernels_.row(from + first_half, weights + first_half * layer.out, nullptr, layer.in - first_half, layer.out,
+                         rest_.data());
+            kernels_.add({rest_.data(), 1, layer.out}, z, 0, 1);
+        }
+        kernels_.activate(z, z, {}, 0, 1, layer.activation, layer.parameter);
         std::swap(from, to);
     }
     std::memcpy(out, from, bytes_of<T>(plan_.outputs()));

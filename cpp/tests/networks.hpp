@@ -94,6 +94,8 @@ inline std::vector<Net> nets() {
          true,
          true,
          14},
+        // so many inputs that the sum in z¹ is halved, on every instruction set and in both dtypes
+        {"one layer of many inputs", {273, 7}, {{"softmax", 0, true}}, "cross_entropy", 0, true, true, 23},
         {"absolute", {5, 40, 2}, {{"silu", 0, true}, {"tanh", 0, true}}, "absolute_error", 0, true, false, 8},
     };
 }

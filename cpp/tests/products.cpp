@@ -108,6 +108,47 @@ void forward_is_the_chain(const Kernels<T>& k) {
     });
 }
 
+// A sum over some of the inputs, from whole panels on, and the sum of two such sums.
+template <class T>
+void some_inputs_are_the_chain(const Kernels<T>& k) {
+    Random random(3);
+    for (const Index m : {1, 5, 33, 200})
+        for (const Index out : {1, 17, 150}) {
+            const Index first = 2 * k.grid.panel(), in = first + random.whole(1, 3 * k.grid.panel());
+            const Shape s{in, out, m};
+            const Range range(random, m);
+            const std::vector<T> W = random.vector<T>(in * out), b = random.vector<T>(out);
+            const Matrix<T> weights = in_panels(k.grid, W, in, out);
+            const Exactly<T> bias = padded_vector(k.grid, b);
+            for (const bool behind : {false, true}) {
+                const Index i0 = behind ? first : 0, inputs = behind ? in - first : first;
+                Matrix<T> below(k.grid, range.capacity, inputs), z(k.grid, range.capacity, out, untouched<T>);
+                below.randomize(random);
+                below.set_padding(nan_of<T>);
+                const Matrix<T> z_before(z);
+                const T* b_data = behind ? nullptr : bias.data();
+                k.sum({below.panels(), range.n0, range.n1, weights.data(), b_data, in, i0, z.panels()});
+                CHECK(z.same_outside(z_before, range.n0, range.n1), k.name << ": rows outside the range, " << s);
+                CHECK(z.zero_padding(range.n0, range.n1), k.name << ": padding, " << s);
+                Matrix<T> sum(z);
+                k.add(z.panels(), sum.panels(), range.n0, range.n1);
+                CHECK(sum.same_outside(z_before, range.n0, range.n1), k.name << ": added outside the range, " << s);
+                std::vector<T> x(at(inputs));
+                for (Index n = range.n0; n < range.n1; ++n) {
+                    for (Index i = 0; i < inputs; ++i) x[at(i)] = below(n, i);
+                    for (Index o = 0; o < out; ++o) {
+                        const T expected = naive::chain(fuses(k), inputs, x.data(), 1, W.data() + i0 * out + o, out,
+                                                        behind ? T(0) : b[at(o)]);
+                        CHECK(check::same_bits(z(n, o), expected),
+                              k.name << ' ' << check::name_of<T>() << ": inputs from " << i0 << " on, z(" << n << ", "
+                                     << o << ") = " << z(n, o) << ", not " << expected << ", " << s);
+                        CHECK(check::same_bits(sum(n, o), expected + expected), k.name << ": z + z, " << s);
+                    }
+                }
+            }
+        }
+}
+
 // Widths of the single row's own tiles: eight vectors, four, one, and the last one again.
 template <class T>
 void row_is_the_chain(const Kernels<T>& k) {
@@ -228,7 +269,20 @@ void gradient_is_the_chain(const Kernels<T>& k) {
             for (Index e = 0; accumulate && e < out.size(); ++e)
                 if (p * panel + e % width < s.out) out[e] = static_cast<T>(random.between(-1, 1));
             const Exactly<T> before(out);
-            k.gradient({below.panels(), delta.panels(), s.m, i0, i1, p, out.data(), accumulate});
+            if (random.whole(0, 1) == 0) {
+                k.gradient({below.panels(), delta.panels(), s.m, i0, i1, p, out.data(), accumulate});
+            } else {  // and meanwhile ask for the lines of some rows, here of 𝒲's own gradient
+                const std::vector<Index> which(at(random.whole(0, 20)), 0);
+                const Index all = static_cast<Index>(which.size());
+                Coming coming{reinterpret_cast<const std::byte*>(out.data()), 0, which.data(), all,
+                              random.whole(1, 60)};
+                const Index lines = std::min(random.whole(1, 100), coming.lines * all);
+                k.gradient({below.panels(), delta.panels(), s.m, i0, i1, p, out.data(), accumulate, &coming, lines});
+                const Index asked = coming.row * coming.lines + coming.line;
+                CHECK(coming.row <= all && coming.line <= coming.lines, k.name << ": beyond what is coming, " << s);
+                CHECK(asked >= std::min(lines, coming.lines),
+                      k.name << ": " << asked << " lines of " << lines << ", " << s);
+            }
             std::vector<T> column(at(s.m)), other(at(s.m));
             for (Index i = i0; i < i1; ++i) {
                 for (Index n = 0; n < s.m; ++n) column[at(n)] = below(n, i);
@@ -313,6 +367,7 @@ void transpose_is_exact(const Kernels<T>& k) {
         check::for_each_instruction_set<double>(name<double>); \
     }
 FOR_BOTH(forward_is_the_chain)
+FOR_BOTH(some_inputs_are_the_chain)
 FOR_BOTH(row_is_the_chain)
 FOR_BOTH(backward_is_the_chain)
 FOR_BOTH(gradient_is_the_chain)

@@ -49,14 +49,25 @@ struct Batch {
     static Index bytes(const Plan& plan, Grid grid, Index rows, Keep keep);
 
     Index rows;
-    Buffer<T> x_data, y_data;
+    Buffer<T> x_data, y_data, rest_data;
     std::vector<Buffer<T>> z_data, a_data, d_data, delta_data;
     Buffer<T> coefficients, costs;
 
     Panels<T> x, y;
+    Panels<T> rest;                         // the second half of the sum in z¹, where it is halved
     std::vector<Panels<T>> z, a, d, delta;  // [l − 1] belongs to layer l
 };
 
+// The inputs of half 0 or 1 of the sum in z¹, where it is halved: those columns of x, or of the examples.
+template <class T>
+Panels<T> half_of(Grid grid, const Panels<T>& x, int half);
+Rows half_of(Grid grid, const Rows& X, int half);
+// That half of the sum (E1), for rows n0..n1 of a batch where these columns of x are there.
+template <class T>
+void sum_half(const Weights<T>& net, Batch<T>& batch, int half, Index n0, Index n1);
+// (E1), (E2) for rows n0..n1 of a batch with both halves.
+template <class T>
+void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
 // (E1), (E2) for rows n0..n1 of a batch whose x is there.
 template <class T>
 void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);

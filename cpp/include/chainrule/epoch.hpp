@@ -1,8 +1,10 @@
 // Whole epochs of mini-batch steps (E15, E16): gather, forward, backward, update, all threads together, nothing allocated.
 //
-// A step has two halves, each ended by a barrier. In the first, threads share out the examples: a thread takes its rows
-// through all layers, forward and back, without waiting for anyone. In the second they share out the parameters: the
-// gradient of a block of 𝒲 is made in the cache, and at once used to update 𝒲 and the rule's vectors there, and 𝒲ᵀ.
+// A step has parts, each ended by a barrier. In the first, threads share out the examples: a thread takes its rows through
+// all layers, forward and back, without waiting for anyone. In the second they share out the parameters: the gradient of a
+// block of 𝒲 is made in the cache, and at once used to update 𝒲 and the rule's vectors there, and 𝒲ᵀ. Where there are many
+// inputs and an even number of threads, another part comes before: a thread has some columns of X, and the rows of 𝒲¹ that
+// meet them stay in its cache from step to step, as it is the only one to use and to update them.
 // No sum depends on who does what: rows and blocks are worked alike by any thread, and what is added over blocks or over
 // examples is added in their order. So the bits are the same for any number of threads.
 #pragma once
@@ -68,10 +70,14 @@ private:
         std::size_t layer;
         Index p, i0, i1;  // panel of 𝒲's columns, rows of 𝒲
     };
+    void share_out_units();
+    [[nodiscard]] bool halves_inputs(const Rows& X) const;
     void work(int thread, const Examples<T>& examples, const std::function<bool()>& check) noexcept;
-    void examples_half(int thread, const Examples<T>& examples, Index step);
-    void parameters_half(int thread, const Step<T>& step, Index n);
-    void update_unit(const Unit& unit, const Step<T>& step, Index n, T* gradient, Sums& sums);
+    void inputs_part(int thread, const Examples<T>& examples, Index step, Coming& next);
+    void examples_part(int thread, const Examples<T>& examples, Index step, Coming& next);
+    void parameters_part(int thread, const Step<T>& step, Index n, Coming& next);
+    void update_unit(const Unit& unit, const Step<T>& step, Index n, Coming& next, Index lines, T* gradient,
+                     Sums& sums);
     double cost_of(const Examples<T>& examples, Index step, double& total) const;
     void back_up();
     void restore();
@@ -84,8 +90,8 @@ private:
     std::vector<Buffer<T>> state_, before_;  // before_: θ and state as they were when run began
     std::vector<Buffer<T>> gradients_;       // scratch of each thread
     std::vector<Unit> units_;
-    std::vector<std::size_t> shares_;  // thread t does units shares_[t]..shares_[t + 1]
-    std::vector<Sums> sums_;           // of each unit
+    std::vector<std::vector<std::size_t>> shares_;  // which units a thread does
+    std::vector<Sums> sums_;                        // of each unit
     Index steps_taken_ = 0, steps_before_ = 0;
 
     Team* team_ = nullptr;  // while run lasts

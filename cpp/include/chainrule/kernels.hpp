@@ -30,6 +30,17 @@ struct Panels {
     Index capacity = 0, columns = 0;
 };
 
+// Z = A_below 𝒲 + b for rows n0..n1 (E1), summed over some inputs only: the columns of `below` meet 𝒲's rows from `first`
+// on, of which there are `in`.
+template <class T>
+struct PartOfSum {
+    Panels<T> below;
+    Index n0, n1;
+    const T *weights, *bias;  // bias may be none
+    Index in, first;
+    Panels<T> z;
+};
+
 // A = g(A_below 𝒲 + b) for rows n0..n1 (E1, E2). Owns z, a, d in these rows; z may be a. d = g'(z), or none.
 template <class T>
 struct ForwardLayer {
@@ -69,6 +80,16 @@ struct OutputLayer {
     Matched matched;
 };
 
+// Dense rows that the next step will gather, asked for between the operations of this one, a cache line here and there: the
+// memory answers meanwhile. Many requests at once would wait for each other, as a processor has few of them under way.
+struct Coming {
+    const std::byte* data = nullptr;
+    Index row_stride = 0;
+    const Index* which = nullptr;
+    Index rows = 0, lines = 0;  // of the data, and in a row
+    Index row = 0, line = 0;    // the first line that nobody has asked for
+};
+
 // G = Aᵀ Δ for rows i0..i1 of 𝒲 (columns of A) and panel p of δ, over rows 0..n (E7). `out` is (i1 − i0) × width of p; it is
 // added to when `accumulate` says so.
 template <class T>
@@ -77,6 +98,8 @@ struct GradientBlock {
     Index n, i0, i1, p;
     T* out;
     bool accumulate;
+    Coming* coming = nullptr;
+    Index lines = 0;  // of what is coming, to ask for, about
 };
 
 template <class T>
@@ -84,6 +107,7 @@ struct Kernels {
     const char* name;
     Grid grid;
     Index rows_per_tile;  // of the main tile: row ranges that are multiples of it waste nothing
+    void (*sum)(const PartOfSum<T>&);
     void (*forward)(const ForwardLayer<T>&);
     void (*backward)(const BackwardLayer<T>&);
     void (*output)(const OutputLayer<T>&);
@@ -95,6 +119,8 @@ struct Kernels {
                    Sums&);
     // Rows i0..i1 of panel p of 𝒲 (in × out) into 𝒲ᵀ (out × in). i0 is a multiple of the panel.
     void (*transpose)(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed);
+    // z += rest for rows n0..n1.
+    void (*add)(Panels<T> rest, Panels<T> z, Index n0, Index n1);
     // a = g(z) and d = g'(z) for rows n0..n1; d may be none. z may be a.
     void (*activate)(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation, double parameter);
     // Rows of X into panels, converted to T: destination rows n0..n1 take source rows which[n0..n1], or n0.. + first.

@@ -36,7 +36,7 @@ public:
 private:
     const Plan& plan_;
     const Kernels<T>& kernels_;
-    Buffer<T> x_, z_;
+    Buffer<T> x_, z_, rest_;
 };
 
 }  // namespace chainrule

@@ -90,6 +90,12 @@ struct Grid {
     [[nodiscard]] Index padded(Index columns) const {
         return columns / panel() * panel() + (columns % panel() + lanes - 1) / lanes * lanes;
     }
+    // How many of a network's inputs are the first half of the sum in z¹ (E1), which is that of two halves wherever there
+    // are many inputs: two threads can then have a half each, with its 𝒲¹ and X. 0: it is one sum.
+    [[nodiscard]] Index first_half(Index inputs) const {
+        const Index panels = inputs / panel();
+        return panels < 4 ? 0 : (panels + 1) / 2 * panel();
+    }
 };
 
 // Where θ's arrays lie in panels: 𝒲^ℓ (in × out) with its b^ℓ behind it, and 𝒲^ℓᵀ (out × in) of the layers ℓ ≥ 2 (ℓ ≥ 1
