@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import chainrule as cr
 from cases import HAS_NATIVE
@@ -65,6 +66,40 @@ def test_a_workload_gives_the_same_bits_for_any_number_of_threads(name, dtype):
         seen.add(bits(net, history))
     assert len(seen) == 1
     assert not np.array_equal(net.parameters, first.parameters)
+
+
+def unaligned(X):
+    """The same numbers, a byte behind where they would lie."""
+    room = np.zeros(X.nbytes + 1, np.uint8)[1:]
+    room[:] = np.frombuffer(X.tobytes(), np.uint8)
+    return room.view(X.dtype).reshape(X.shape)
+
+
+# With so many inputs an even number of threads divides them in halves (but those of CSR), an odd one doesn't.
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        np.asarray,
+        np.asfortranarray,
+        unaligned,
+        scipy.sparse.csr_array,
+        lambda X: np.repeat(X, 3, axis=1)[:, ::3],
+        lambda X: np.ascontiguousarray(X[::-1, ::-1])[::-1, ::-1],
+        lambda X: X.astype("uint8"),
+        lambda X: X.astype("int64"),
+    ],
+    ids=["rows", "columns", "unaligned", "csr", "strided", "backwards", "uint8", "int64"],
+)
+def test_any_layout_of_many_inputs_gives_the_same_bits_for_any_number_of_threads(laid_out, dtype):
+    X = np.random.default_rng(0).integers(0, 9, (53, 405)).astype(np.float32)
+    Y = np.arange(53) % 5
+    first = cr.Network((405, 33, 5), ("tanh", "softmax"), "cross_entropy", dtype=dtype, backend="native")
+    seen = set()
+    for n_threads, given in ((1, X), *((n_threads, laid_out(X)) for n_threads in THREADS)):
+        net = first.copy()
+        seen.add(bits(net, cr.train(net, given, Y, batch_size=11, epochs=2, n_threads=n_threads, verbose=0)))
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
