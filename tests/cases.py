@@ -25,6 +25,7 @@ from chainrule.maths.activations import activation
 from chainrule.maths.costs import cost as find_cost
 
 HAS_NATIVE = find_spec("chainrule._core") is not None or bool(os.environ.get("CHAINRULE_REQUIRE_NATIVE"))
+UNDER_SANITIZER = bool(os.environ.get("CHAINRULE_TEST_SANITIZED"))  # cpp/tests/in_python.py
 BACKENDS = ("reference", "native") if HAS_NATIVE else ("reference",)
 """What every case runs on; only an installation without a compiled core, which it may be, leaves the native one out."""
 

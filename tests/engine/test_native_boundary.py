@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases import HAS_NATIVE
+from cases import HAS_NATIVE, UNDER_SANITIZER
 
 if not HAS_NATIVE:
     pytest.skip("the compiled core is not built", allow_module_level=True)
@@ -341,6 +341,7 @@ def test_a_plan_of_10_to_the_12_bytes_is_a_memory_error_with_the_number_and_the_
     assert re.match(r"(sizes|a network of|the parameters|plan).*: expected arrays that fit in memory, got \d{13} bytes\. .*layers narrower", message), message  # fmt: skip
 
 
+@pytest.mark.skipif(UNDER_SANITIZER, reason="a sanitizer needs terabytes of addresses")
 def test_what_a_trainer_needs_is_counted_before_any_of_it_is_asked_for():
     """Each vector alone would fit; a machine that lends memory it doesn't have would kill the process."""
     script = """
@@ -566,7 +567,7 @@ def changed(value, rng):
 
 def fuzz(first, count):
     """Make `count` wrong calls; each is announced before it is made. Gives how many raised."""
-    if sys.platform.startswith("linux"):
+    if sys.platform.startswith("linux") and not UNDER_SANITIZER:  # which limits what is asked for by itself
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))  # a plan of junk may ask for anything

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from cases import HAS_NATIVE
+from cases import HAS_NATIVE, UNDER_SANITIZER
 from chainrule.engine.threads import exactly
 
 if not HAS_NATIVE:
@@ -262,6 +262,7 @@ print(trainer.run(*arrays(), check)[1])
     assert run(script, timeout=20) == ["refused"] * 4 + ["stopped"]
 
 
+@pytest.mark.skipif(UNDER_SANITIZER, reason="a sanitizer needs terabytes of addresses")
 def test_threads_that_cannot_be_started_are_an_exception():
     script = """
 import resource
