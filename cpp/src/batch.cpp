@@ -83,7 +83,8 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
                                                                                        : 1));
     }
     columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.outputs())));
-    if (grid.first_half(plan.inputs()) > 0) columns = sum_of_sizes(columns, grid.padded(plan.layers.front().out));
+    if (grid.first_half(plan.inputs()) > 0)
+        columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.layers.front().out)));
     return product_of_sizes(product_of_sizes(columns, rows), sizeof(T));
 }
 
@@ -99,7 +100,8 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
     const auto one_more = [](std::vector<Buffer<T>>& buffers) -> Buffer<T>& { return buffers.emplace_back(); };
     x = matrix(x_data, plan.inputs());
     y = matrix(y_data, plan.outputs());
-    if (grid.first_half(plan.inputs()) > 0) rest = matrix(rest_data, plan.layers.front().out);
+    for (const int half : {0, 1})
+        if (grid.first_half(plan.inputs()) > 0) halves[half] = matrix(halves_data[half], plan.layers.front().out);
     coefficients = Buffer<T>(rows);
     costs = Buffer<T>(rows);
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
@@ -146,20 +148,20 @@ void sum_half(const Weights<T>& net, Batch<T>& batch, int half, Index n0, Index 
     const Grid grid = net.packing.grid;
     const Layer& layer = net.plan.layers.front();
     net.kernels.sum({half_of(grid, batch.x, half), n0, n1, net.weights(0), half == 0 ? net.bias(0) : nullptr, layer.in,
-                     half == 0 ? 0 : grid.first_half(layer.in), half == 0 ? batch.z[0] : batch.rest});
+                     half == 0 ? 0 : grid.first_half(layer.in), batch.halves[half]});
 }
 
 template <class T>
 void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
     const Layer& layer = net.plan.layers.front();
-    net.kernels.add(batch.rest, batch.z[0], n0, n1);
+    net.kernels.add(batch.halves[0], batch.halves[1], batch.z[0], n0, n1);
     net.kernels.activate(batch.z[0], batch.a[0], batch.d[0], n0, n1, layer.activation, layer.parameter);
     for (std::size_t l = 1; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
 }
 
 template <class T>
 void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
-    if (batch.rest.data == nullptr) {
+    if (batch.halves[0].data == nullptr) {
         for (std::size_t l = 0; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
         return;
     }

@@ -83,11 +83,14 @@ Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch,
     for (std::size_t v = 0; v <= vectors; ++v) before_.emplace_back(net_.packing.parameters);
     const Index group = rows_of_unit(grid);
     for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(group * grid.panel());
+    const Index half = grid.first_half(plan.inputs());
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
         const Layer& layer = plan.layers[l];
-        for (Index i = 0; i < layer.in; i += group)
-            for (Index p = 0; p < grid.count(layer.out); ++p)
-                units_.push_back({l, p, i, std::min(layer.in, i + group)});
+        for (Index i = 0, end; i < layer.in; i = end) {
+            end = std::min(layer.in, i + group);
+            if (l == 0 && i < half) end = std::min(end, half);  // a unit belongs to one half
+            for (Index p = 0; p < grid.count(layer.out); ++p) units_.push_back({l, p, i, end});
+        }
     }
     sums_.resize(units_.size());
     share_out_units();
@@ -307,20 +310,40 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     Clock::time_point next_check = Clock::now() + between_checks;
     const Index taken = steps_taken_;
     const bool halves = halves_inputs(e.X);
-    const double largest = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+    // Two threads with a half each need not meet at the end of a step: what they begin the next one with is their own. The
+    // norm of the gradient is looked at where they meet next.
+    const bool alone = halves && threads_ == 2;
+    const auto is_finite = [&](Index step) {
+        Sums sums;
+        for (const Sums& unit : sums_) {
+            sums.gradient += unit.gradient;
+            sums.weights += unit.weights;
+        }
+        const double norm = std::sqrt(sums.gradient);
+        if (thread == 0) {
+            e.norms[step] = norm;
+            e.squares[step] = sums.weights;
+        }
+        return norm < std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+    };
     Ended ended = Ended::all;
     Index j = 0;
     for (; j < e.steps; ++j) {
+        Coming next;
+        if (halves) {
+            inputs_part(thread, e, j, next);
+            team_->barrier();
+            if (alone && j > 0 && !is_finite(j - 1)) {
+                ended = Ended::gradient;
+                --j;
+                break;
+            }
+        }
         if (thread == 0 && Clock::now() >= next_check) {
             flushed.reset();  // it may run the user's code
             stop_ = check();
             flushed.emplace();
             next_check = Clock::now() + between_checks;
-        }
-        Coming next;
-        if (halves) {
-            inputs_part(thread, e, j, next);
-            team_->barrier();
         }
         examples_part(thread, e, j, next);
         team_->barrier();
@@ -337,20 +360,18 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
         }
         const Step<T> step = step_of<T>(settings_, taken + j + 1, e.rates[j], e.penalties[j]);
         parameters_part(thread, step, e.bounds[j + 1] - e.bounds[j], next);
+        if (alone) continue;
         team_->barrier();
-        Sums sums;
-        for (const Sums& unit : sums_) {
-            sums.gradient += unit.gradient;
-            sums.weights += unit.weights;
-        }
-        const double norm = std::sqrt(sums.gradient);
-        if (thread == 0) {
-            e.norms[j] = norm;
-            e.squares[j] = sums.weights;
-        }
-        if (!(norm < largest)) {
+        if (!is_finite(j)) {
             ended = Ended::gradient;
             break;
+        }
+    }
+    if (alone && ended == Ended::all) {
+        team_->barrier();
+        if (!is_finite(e.steps - 1)) {
+            ended = Ended::gradient;
+            --j;
         }
     }
     // Whoever leaves early has read stop_ and sums_ before thread 0 can write them again: the team meets at the job's end.

@@ -37,14 +37,14 @@ void activate_panel(Panels<T> z, Panels<T> a, Panels<T> d, Index p, Index n0, In
 }
 
 template <class T>
-void add(Panels<T> rest, Panels<T> z, Index n0, Index n1) {
+void add(Panels<T> first, Panels<T> rest, Panels<T> z, Index n0, Index n1) {
     const Grid grid = grid_of<T>;
     for (Index p = 0; p < grid.count(z.columns); ++p) {
         const Index width = grid.width(z.columns, p), panel = p * grid.panel();
-        const T* from = rest.data + panel * rest.capacity + n0 * width;
+        const T *x = first.data + panel * first.capacity + n0 * width,
+                *y = rest.data + panel * rest.capacity + n0 * width;
         T* to = z.data + panel * z.capacity + n0 * width;
-        for (Index at = 0; at < (n1 - n0) * width; at += Simd<T>::lanes)
-            store<T>(to + at, load(to + at) + load(from + at));
+        for (Index at = 0; at < (n1 - n0) * width; at += Simd<T>::lanes) store<T>(to + at, load(x + at) + load(y + at));
     }
 }
 

@@ -285,7 +285,7 @@ bool RowPredictor<T>::predict(const T* theta, const Rows& X, Index row, T* out) 
         if (halved) {
             kernels_.row(from + first_half, weights + first_half * layer.out, nullptr, layer.in - first_half, layer.out,
                          rest_.data());
-            kernels_.add({rest_.data(), 1, layer.out}, z, 0, 1);
+            kernels_.add(z, {rest_.data(), 1, layer.out}, z, 0, 1);
         }
         kernels_.activate(z, z, {}, 0, 1, layer.activation, layer.parameter);
         std::swap(from, to);

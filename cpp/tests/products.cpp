@@ -131,7 +131,7 @@ void some_inputs_are_the_chain(const Kernels<T>& k) {
                 CHECK(z.same_outside(z_before, range.n0, range.n1), k.name << ": rows outside the range, " << s);
                 CHECK(z.zero_padding(range.n0, range.n1), k.name << ": padding, " << s);
                 Matrix<T> sum(z);
-                k.add(z.panels(), sum.panels(), range.n0, range.n1);
+                k.add(z.panels(), sum.panels(), sum.panels(), range.n0, range.n1);
                 CHECK(sum.same_outside(z_before, range.n0, range.n1), k.name << ": added outside the range, " << s);
                 std::vector<T> x(at(inputs));
                 for (Index n = range.n0; n < range.n1; ++n) {

@@ -49,12 +49,12 @@ struct Batch {
     static Index bytes(const Plan& plan, Grid grid, Index rows, Keep keep);
 
     Index rows;
-    Buffer<T> x_data, y_data, rest_data;
+    Buffer<T> x_data, y_data, halves_data[2];
     std::vector<Buffer<T>> z_data, a_data, d_data, delta_data;
     Buffer<T> coefficients, costs;
 
     Panels<T> x, y;
-    Panels<T> rest;                         // the second half of the sum in z¹, where it is halved
+    Panels<T> halves[2];                    // of the sum in z¹, where it is halved
     std::vector<Panels<T>> z, a, d, delta;  // [l − 1] belongs to layer l
 };
 

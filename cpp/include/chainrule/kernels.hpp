@@ -119,8 +119,8 @@ struct Kernels {
                    Sums&);
     // Rows i0..i1 of panel p of 𝒲 (in × out) into 𝒲ᵀ (out × in). i0 is a multiple of the panel.
     void (*transpose)(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed);
-    // z += rest for rows n0..n1.
-    void (*add)(Panels<T> rest, Panels<T> z, Index n0, Index n1);
+    // z = first + rest for rows n0..n1; z may be one of them.
+    void (*add)(Panels<T> first, Panels<T> rest, Panels<T> z, Index n0, Index n1);
     // a = g(z) and d = g'(z) for rows n0..n1; d may be none. z may be a.
     void (*activate)(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation, double parameter);
     // Rows of X into panels, converted to T: destination rows n0..n1 take source rows which[n0..n1], or n0.. + first.
