@@ -223,15 +223,14 @@ TEST(steps_one_by_one_f64) {
 
 // θ and state are those before the step that failed, whose cost and norm can be read.
 template <class T>
-void divergence() {
-    const Net net = check::nets()[2];
+void divergence_of(const Net& net) {
     const Plan plan = net.plan();
     const Data<T> data(net, 6 * net.batch);
     for (const TestedRule& rule : check::training_rules())
         for (const int threads : {1, 2, 3})
             for (const Index failing : {Index{0}, Index{1}, Index{4}}) {
-                const std::string what = std::string(rule.name) + ", step " + std::to_string(failing) + ", " +
-                                         std::to_string(threads) + " threads";
+                const std::string what = net.name + ", " + std::string(rule.name) + ", step " +
+                                         std::to_string(failing) + ", " + std::to_string(threads) + " threads";
                 const RuleSettings settings = rule_settings(rule.name, rule.settings);
                 Trainer<T> good(plan, settings, net.batch, 1), bad(plan, settings, net.batch, threads);
                 good.load(data.theta.data(), nullptr, 0);
@@ -270,6 +269,12 @@ void divergence() {
                 CHECK(Trained<T>(bad, plan.n_parameters) == expected, what << ": θ or state after a cost that is NaN");
                 CHECK(!std::isfinite(c.costs[at(failing)]), what << ": the cost that failed, " << c.costs[at(failing)]);
             }
+}
+template <class T>
+void divergence() {
+    divergence_of<T>(check::nets()[2]);
+    for (const Net& net : check::nets())
+        if (net.name == "one layer of many inputs") divergence_of<T>(net);
 }
 TEST(divergence_f32) {
     divergence<float>();
