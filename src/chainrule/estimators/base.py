@@ -337,6 +337,8 @@ class BaseMLP(BaseEstimator, ABC):
         X = self._check_rows(X)
         net = self._linked()
         check_fits(X, net.dtype)
+        if (outputs := net.engine.predict_uncast(net.plan, net.parameters, X)) is not None:
+            return outputs  # type: ignore[no-any-return]
         blocks = [
             net.engine.predict(net.plan, net.parameters, X[rows].astype(net.dtype, copy=False))
             for rows in row_blocks(X.shape[0])
