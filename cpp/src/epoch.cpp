@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <numeric>
 #include <optional>
 
 namespace chainrule {
@@ -109,7 +108,8 @@ void Trainer<T>::share_out_units() {
     std::vector<double> has(threads);
     std::size_t u = 0;
     const auto share_out_until = [&](std::size_t end, std::size_t first, std::size_t last) {  // among these threads
-        double all = std::accumulate(has.begin() + first, has.begin() + last, 0.0);
+        double all = 0;
+        for (std::size_t thread = first; thread < last; ++thread) all += has[thread];
         for (std::size_t v = u; v < end; ++v) all += work(v);
         const double fair = all / static_cast<double>(last - first);
         for (std::size_t thread = first; u < end; ++u) {
