@@ -209,6 +209,8 @@ double Trainer<T>::cost_of(const Examples<T>& e, Index step, double& total) cons
     return plan_.mean ? cost / total : cost;
 }
 
+namespace {
+
 // Which of n rows thread number `thread` of `threads` takes: whole tiles, where there are enough of them.
 struct Range {
     Index begin, end;
@@ -218,19 +220,20 @@ Range share_of(Index n, int thread, int threads, Index rows_per_tile) {
     return {std::min(n, tiles * thread / threads * tile), std::min(n, tiles * (thread + 1) / threads * tile)};
 }
 
-template <class T>
-bool Trainer<T>::halves_inputs(const Rows& X) const {
-    return threads_ % 2 == 0 && X.indptr == nullptr && net_.packing.grid.first_half(plan_.inputs()) > 0;
-}
-
 // What a thread will gather in the step after this one, when it takes rows n0..n1 of each.
 template <class T>
 Coming coming(const Examples<T>& e, Index step, const Rows& X, Index n0, Index n1) {
     const bool known = step + 1 < e.steps && e.bounds[step + 2] - e.bounds[step + 1] >= n1;
     if (!known || X.indptr != nullptr || X.column_stride < 0) return {};
-    constexpr Index line = 64;
     return {X.data, X.row_stride, e.rows + e.bounds[step + 1] + n0, n1 - n0,
-            (X.columns * X.column_stride + line - 1) / line};
+            (X.columns * X.column_stride + cache_line - 1) / cache_line};
+}
+
+}  // namespace
+
+template <class T>
+bool Trainer<T>::halves_inputs(const Rows& X) const {
+    return threads_ % 2 == 0 && X.indptr == nullptr && net_.packing.grid.first_half(plan_.inputs()) > 0;
 }
 
 template <class T>
@@ -281,7 +284,7 @@ void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, Com
                  state_.size() < 2 ? nullptr : state_[1].data() + from, count, weights, sums);
     };
     const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1], delta = batch_.delta[unit.layer];
-    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false, lines > 0 ? &next : nullptr, lines});
+    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false, &next, lines});
     update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
     if (unit.layer > 0)
         k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1,
@@ -313,7 +316,8 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     // Two threads with a half each need not meet at the end of a step: what they begin the next one with is their own. The
     // norm of the gradient is looked at where they meet next.
     const bool alone = halves && threads_ == 2;
-    const auto is_finite = [&](Index step) {
+    const double largest = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+    const auto conclude = [&](Index step) {  // whether its gradient is finite
         Sums sums;
         for (const Sums& unit : sums_) {
             sums.gradient += unit.gradient;
@@ -324,7 +328,7 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
             e.norms[step] = norm;
             e.squares[step] = sums.weights;
         }
-        return norm < std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
+        return norm < largest;
     };
     Ended ended = Ended::all;
     Index j = 0;
@@ -333,7 +337,7 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
         if (halves) {
             inputs_part(thread, e, j, next);
             team_->barrier();
-            if (alone && j > 0 && !is_finite(j - 1)) {
+            if (alone && j > 0 && !conclude(j - 1)) {
                 ended = Ended::gradient;
                 --j;
                 break;
@@ -362,14 +366,14 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
         parameters_part(thread, step, e.bounds[j + 1] - e.bounds[j], next);
         if (alone) continue;
         team_->barrier();
-        if (!is_finite(j)) {
+        if (!conclude(j)) {
             ended = Ended::gradient;
             break;
         }
     }
     if (alone && ended == Ended::all) {
         team_->barrier();
-        if (!is_finite(e.steps - 1)) {
+        if (!conclude(e.steps - 1)) {
             ended = Ended::gradient;
             --j;
         }

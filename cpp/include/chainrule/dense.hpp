@@ -89,22 +89,21 @@ void forward_tile(const TileRows<T>& rows, const T* b, T* c, const T* init, Inde
 
 // At least so many lines, and such a part of a row that no tile is left with the odd end of one.
 CHAINRULE_INLINE Index lines_of_tile(const Coming& coming, Index lines) {
-    if (coming.rows == 0) return 0;
+    if (lines == 0) return 0;
     const Index tiles_of_row = lines < coming.lines ? coming.lines / lines : 1;
     return (coming.lines + tiles_of_row - 1) / tiles_of_row;
 }
 
 // The next `lines` of what is coming, for n turns of a tile.
 CHAINRULE_INLINE Ahead ask(Coming& coming, Index lines, Index n) {
-    constexpr Index bytes = 64;
     if (coming.line == coming.lines) {
         ++coming.row;
         coming.line = 0;
     }
     if (coming.row >= coming.rows) return {coming.data, 0};
     const Index some = lines < coming.lines - coming.line ? lines : coming.lines - coming.line;
-    const Ahead ahead{coming.data + coming.which[coming.row] * coming.row_stride + coming.line * bytes,
-                      (some * bytes + n - 1) / n};
+    const Ahead ahead{coming.data + coming.which[coming.row] * coming.row_stride + coming.line * cache_line,
+                      (some * cache_line + n - 1) / n};
     coming.line += some;
     return ahead;
 }

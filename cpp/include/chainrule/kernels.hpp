@@ -80,6 +80,8 @@ struct OutputLayer {
     Matched matched;
 };
 
+inline constexpr Index cache_line = 64;  // bytes
+
 // Dense rows that the next step will gather, asked for between the operations of this one, a cache line here and there: the
 // memory answers meanwhile. Many requests at once would wait for each other, as a processor has few of them under way.
 struct Coming {
@@ -98,8 +100,8 @@ struct GradientBlock {
     Index n, i0, i1, p;
     T* out;
     bool accumulate;
-    Coming* coming = nullptr;
-    Index lines = 0;  // of what is coming, to ask for, about
+    Coming* coming = nullptr;  // or none
+    Index lines = 0;           // of what is coming, to ask for, about
 };
 
 template <class T>

@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule.engine.inputs import check_targets, row_blocks
+from chainrule.engine.inputs import check_targets
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan, make_plan
 from chainrule.engine.reference import Run
@@ -332,18 +332,12 @@ class BaseMLP(BaseEstimator, ABC):
         return validate_data(self, X, accept_sparse="csr", reset=False)
 
     def _outputs(self, X: Any) -> NDArray[Any]:
-        """a^L, (m, n_L), block by block."""
+        """a^L, (m, n_L)."""
         check_is_fitted(self)
         X = self._check_rows(X)
         net = self._linked()
         check_fits(X, net.dtype)
-        if (outputs := net.engine.predict_uncast(net.plan, net.parameters, X)) is not None:
-            return outputs  # type: ignore[no-any-return]
-        blocks = [
-            net.engine.predict(net.plan, net.parameters, X[rows].astype(net.dtype, copy=False))
-            for rows in row_blocks(X.shape[0])
-        ]
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        return net.predict(X)
 
     def forward_(self, X: Any) -> Run:
         """Forward pass (E1, E2) that keeps everything: activations and weighted inputs of all layers.
