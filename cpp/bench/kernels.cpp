@@ -132,21 +132,30 @@ template <class T>
 struct Operands {
     const Kernels<T>& k;
     Index in, out, batch;
-    Buffer<T> below, delta, weights, transposed, bias, result, result_below, gradient;
+    Buffer<T> below, delta, weights, transposed, edge, bias, result, result_below, gradient;
 
     Operands(const Kernels<T>& kernels, Index the_in, Index the_out, Index the_batch)
         : k(kernels), in(the_in), out(the_out), batch(the_batch), below(numbers<T>(batch * k.grid.padded(in))),
           delta(numbers<T>(batch * k.grid.padded(out))), weights(numbers<T>(in * k.grid.padded(out))),
-          transposed(numbers<T>(out * k.grid.padded(in))), bias(numbers<T>(k.grid.padded(out))),
-          result(batch * k.grid.padded(out)), result_below(batch * k.grid.padded(in)),
-          gradient(rows() * k.grid.panel()) {}
+          transposed(numbers<T>(out * k.grid.padded(in))), edge(numbers<T>(k.grid.edge(in, out) * k.grid.padded(in))),
+          bias(numbers<T>(k.grid.padded(out))), result(batch * k.grid.padded(out)),
+          result_below(batch * k.grid.padded(in)), gradient(rows() * k.grid.panel()) {}
 
     [[nodiscard]] Index rows() const { return std::max<Index>(1, 96 / k.grid.panel()) * k.grid.panel(); }
 
     void forward() const {
         const Panels<T> z{result.data(), batch, out};
-        k.forward(
-            {{below.data(), batch, in}, 0, batch, weights.data(), bias.data(), z, z, {}, Activation::identity, 0});
+        k.forward({{below.data(), batch, in},
+                   0,
+                   batch,
+                   weights.data(),
+                   bias.data(),
+                   z,
+                   z,
+                   {},
+                   Activation::identity,
+                   0,
+                   edge.size() > 0 ? edge.data() : nullptr});
     }
     void backward() const {
         k.backward({{delta.data(), batch, out},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "chainrule/panels.hpp"
 
@@ -58,18 +59,23 @@ Weights<T>::Weights(const Plan& the_plan, const Kernels<T>& the_kernels, bool in
 template <class T>
 void Weights<T>::load(const T* theta, bool backward) {
     pack(plan, packing, theta, parameters.data());
-    if (!backward) return;
-    for (std::size_t l = 0; l < plan.layers.size(); ++l) transpose(l);
+    for (std::size_t l = 0; l < plan.layers.size(); ++l) transpose(l, backward);
 }
 
 template <class T>
-void Weights<T>::transpose(std::size_t l) {
-    const bool there = l + 1 < packing.layers.size() ? packing.layers[l + 1].transposed > packing.layers[l].transposed
-                                                     : packing.transposed > packing.layers[l].transposed;
-    if (!there) return;
+void Weights<T>::transpose(std::size_t l, bool backward) {
     const Layer& layer = plan.layers[l];
-    for (Index p = 0; p < packing.grid.count(layer.out); ++p)
-        kernels.transpose(weights(l), layer.in, layer.out, p, 0, layer.in, transpose_of(l));
+    for (Index p = 0; p < packing.grid.count(layer.out); ++p) transpose(l, p, 0, layer.in, backward);
+}
+
+template <class T>
+void Weights<T>::transpose(std::size_t l, Index p, Index i0, Index i1, bool backward) {
+    const auto [in, out] = std::pair(plan.layers[l].in, plan.layers[l].out);
+    const Index o0 = p * packing.grid.panel(), o1 = std::min(out, o0 + packing.grid.panel());
+    if (backward && transpose_of(l) != nullptr)
+        kernels.transpose({weights(l), in, out, o0, o1, i0, i1, {transpose_of(l), out, in}, 0});
+    if (const Index columns = packing.grid.edge(in, out); columns > 0 && o1 == out)
+        kernels.transpose({weights(l), in, out, out - columns, out, i0, i1, {edge(l), columns, in}, out - columns});
 }
 
 // --- a batch's arrays -------------------------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ template <class T>
 void forward_layer(const Weights<T>& net, Batch<T>& batch, std::size_t l, Index n0, Index n1) {
     const Layer& layer = net.plan.layers[l];
     net.kernels.forward({l == 0 ? batch.x : batch.a[l - 1], n0, n1, net.weights(l), net.bias(l), batch.z[l], batch.a[l],
-                         batch.d[l], layer.activation, layer.parameter});
+                         batch.d[l], layer.activation, layer.parameter, net.edge(l)});
 }
 
 }  // namespace
@@ -148,7 +154,7 @@ void sum_half(const Weights<T>& net, Batch<T>& batch, int half, Index n0, Index 
     const Grid grid = net.packing.grid;
     const Layer& layer = net.plan.layers.front();
     net.kernels.sum({half_of(grid, batch.x, half), n0, n1, net.weights(0), half == 0 ? net.bias(0) : nullptr, layer.in,
-                     half == 0 ? 0 : grid.first_half(layer.in), batch.halves[half]});
+                     half == 0 ? 0 : grid.first_half(layer.in), batch.halves[half], net.edge(0)});
 }
 
 template <class T>

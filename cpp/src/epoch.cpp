@@ -164,7 +164,7 @@ void Trainer<T>::restore() {
     for (std::size_t v = 0; v < state_.size(); ++v)
         std::copy_n(before_[v + 1].data(), state_[v].size(), state_[v].data());
     steps_taken_ = steps_before_;
-    for (std::size_t l = 1; l < plan_.layers.size(); ++l) net_.transpose(l);
+    for (std::size_t l = 0; l < plan_.layers.size(); ++l) net_.transpose(l, true);
 }
 
 template <class T>
@@ -286,9 +286,7 @@ void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, Com
     const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1], delta = batch_.delta[unit.layer];
     k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false, &next, lines});
     update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
-    if (unit.layer > 0)
-        k.transpose(net_.weights(unit.layer), layer.in, layer.out, unit.p, unit.i0, unit.i1,
-                    net_.transpose_of(unit.layer));
+    net_.transpose(unit.layer, unit.p, unit.i0, unit.i1, true);
     if (unit.i0 == 0 && layer.bias) {
         k.bias_gradient(delta, n, unit.p, gradient, false);
         update(at.bias + column, width, false);

@@ -60,12 +60,12 @@ void activate(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activat
 
 template <class T>
 void sum(const PartOfSum<T>& s) {
-    product<T>(s.below, s.n0, s.n1, {s.weights, s.in, s.first}, s.bias, s.z, [](Index, Index, Index) {});
+    product<T>(s.below, s.n0, s.n1, {s.weights, s.in, s.first, s.edge}, s.bias, s.z, [](Index, Index, Index) {});
 }
 
 template <class T>
 void forward(const ForwardLayer<T>& f) {
-    const Factor<T> weights{f.weights, f.below.columns};
+    const Factor<T> weights{f.weights, f.below.columns, 0, f.edge};
     if (f.activation == Activation::softmax) {
         product<T>(f.below, f.n0, f.n1, weights, f.bias, f.z, [](Index, Index, Index) {});
         softmax_rows<T>(f.z, f.a, f.n0, f.n1);

@@ -275,16 +275,18 @@ bool RowPredictor<T>::predict(const T* theta, const Rows& X, Index row, T* out) 
     kernels_.gather(X, &row, 0, 0, 1, x);
     if (!kernels_.finite(x, 0, 1)) return false;
     T *from = x_.data(), *to = z_.data();
-    const Index first_half = kernels_.grid.first_half(plan_.inputs());
+    const Grid grid = kernels_.grid;
+    const Index first_half = grid.first_half(plan_.inputs());
     for (const Layer& layer : plan_.layers) {
         const T *weights = theta + layer.weights_at, *bias = layer.bias ? theta + layer.bias_at : nullptr;
         const Panels<T> z{to, 1, layer.out};
         const bool halved = first_half > 0 && &layer == &plan_.layers.front();
-        kernels_.row(from, weights, bias, halved ? first_half : layer.in, layer.out, to);
-        std::fill(to + layer.out, to + kernels_.grid.padded(layer.out), T(0));
+        const Index edge = grid.edge(layer.in, layer.out);
+        kernels_.row(from, weights, bias, halved ? first_half : layer.in, layer.out, edge, to);
+        std::fill(to + layer.out, to + grid.padded(layer.out), T(0));
         if (halved) {
             kernels_.row(from + first_half, weights + first_half * layer.out, nullptr, layer.in - first_half, layer.out,
-                         rest_.data());
+                         edge, rest_.data());
             kernels_.add(z, {rest_.data(), 1, layer.out}, z, 0, 1);
         }
         kernels_.activate(z, z, {}, 0, 1, layer.activation, layer.parameter);

@@ -96,11 +96,16 @@ Plan::Plan(std::span<const Index> given, std::span<const LayerSpec> specs, std::
 Packing::Packing(const Plan& plan, Grid the_grid, bool input_gradient) : grid(the_grid), parameters(0), transposed(0) {
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
         const Layer& layer = plan.layers[l];
-        At at{parameters, 0, transposed};
+        At at{parameters, 0, -1, -1};
         at.bias = sum_of_sizes(parameters, product_of_sizes(layer.in, grid.padded(layer.out)));
         parameters = sum_of_sizes(at.bias, layer.bias ? grid.padded(layer.out) : 0);
-        if (l > 0 || input_gradient)
-            transposed = sum_of_sizes(transposed, product_of_sizes(layer.out, grid.padded(layer.in)));
+        const auto take = [&](Index rows) {
+            const Index begin = transposed;
+            transposed = sum_of_sizes(transposed, product_of_sizes(rows, grid.padded(layer.in)));
+            return begin;
+        };
+        if (l > 0 || input_gradient) at.transposed = take(layer.out);
+        if (const Index edge = grid.edge(layer.in, layer.out); edge > 0) at.edge = take(edge);
         layers.push_back(at);
     }
 }

@@ -54,6 +54,18 @@ T chain(bool fused, Index count, const T* x, Index x_step, const T* y, Index y_s
     return sum;
 }
 
+// Σ_k x_k y_k as chains over every lanes-th k, one for each lane, which are then added up by halves.
+template <class T>
+T dot(bool fused, int lanes, Index count, const T* x, Index x_step, const T* y, Index y_step) {
+    std::vector<T> sums;
+    for (Index lane = 0; lane < lanes; ++lane)
+        sums.push_back(chain(fused, lane < count ? (count - lane + lanes - 1) / lanes : 0, x + lane * x_step,
+                             lanes * x_step, y + lane * y_step, lanes * y_step, T(0)));
+    for (; sums.size() > 1; sums.resize(sums.size() / 2))
+        for (std::size_t lane = 0; lane < sums.size() / 2; ++lane) sums[lane] += sums[lane + sums.size() / 2];
+    return sums.front();
+}
+
 // Z = A𝒲 + b (E1): A is m × in, 𝒲 in × out; b may be empty.
 template <class R>
 Vector<R> affine(const Vector<R>& A, const R* W, const R* b, Index m, Index in, Index out) {

@@ -97,6 +97,15 @@ inline std::vector<Net> nets() {
         // so many inputs that the sum in z¹ is halved, on every instruction set and in both dtypes
         {"one layer of many inputs", {273, 7}, {{"softmax", 0, true}}, "cross_entropy", 0, true, true, 23},
         {"absolute", {5, 40, 2}, {{"silu", 0, true}, {"tanh", 0, true}}, "absolute_error", 0, true, false, 8},
+        // likewise with an edge in each 𝒲
+        {"edges",
+         {273, 65, 33, 1},
+         {{"tanh", 0, true}, {"relu", 0, false}, {"identity", 0, true}},
+         "half_squared_error",
+         0,
+         true,
+         true,
+         23},
     };
 }
 

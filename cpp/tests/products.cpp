@@ -44,6 +44,16 @@ Matrix<T> in_panels(Grid grid, const std::vector<T>& W, Index rows, Index column
     return panels;
 }
 
+// The columns of 𝒲 that kernels may work by dot products, transposed as they want them.
+template <class T>
+Matrix<T> edge_of(Grid grid, const std::vector<T>& W, Index in, Index out) {
+    const Index columns = grid.edge(in, out);
+    Matrix<T> edge(grid, columns, in, nan_of<T>);  // its padding is not read
+    for (Index o = 0; o < columns; ++o)
+        for (Index i = 0; i < in; ++i) edge(o, i) = W[at(i * out + out - columns + o)];
+    return edge;
+}
+
 // Every width with every other, every width with every batch, and sizes that are larger than any block.
 template <class F>
 void for_each_shape(F f) {
@@ -53,6 +63,8 @@ void for_each_shape(F f) {
     for (Index width = 1; width <= 40; width += step)
         for (Index m = 1; m <= 20; m += step) f(Shape{1 + (width * 11 + m) % 40, width, m});
     for (const Shape& s : {Shape{1300, 29, 31}, {33, 70, 500}, {300, 13, 241}, {48, 31, 1300}, {13, 1300, 7}}) f(s);
+    // with an edge, of each number of columns, on one instruction set or the other
+    for (const Shape& s : {Shape{130, 1, 50}, {200, 66, 29}, {150, 99, 13}, {784, 100, 33}, {9, 5, 40}}) f(s);
     if (check::small()) return;
     for (const Shape& s : {Shape{500, 100, 239}, {260, 330, 97}, {129, 145, 193}, {2100, 20, 9}, {9, 20, 2100}}) f(s);
 }
@@ -75,7 +87,8 @@ void forward_is_the_chain(const Kernels<T>& k) {
         const Matrix<T> z_before(z);
         const bool has_bias = random.whole(0, 2) > 0;
         const std::vector<T> W = random.vector<T>(s.in * s.out), b = random.vector<T>(s.out);
-        const Matrix<T> weights = in_panels(k.grid, W, s.in, s.out);
+        const Matrix<T> weights = in_panels(k.grid, W, s.in, s.out), edge = edge_of(k.grid, W, s.in, s.out);
+        const Index by_dots = random.whole(0, 2) > 0 ? edge.capacity() : 0;
         const Exactly<T> bias = padded_vector(k.grid, b);
         k.forward({below.panels(),
                    range.n0,
@@ -86,21 +99,25 @@ void forward_is_the_chain(const Kernels<T>& k) {
                    z.panels(),
                    {},
                    Activation::identity,
-                   0});
+                   0,
+                   by_dots > 0 ? edge.data() : nullptr});
         CHECK(z.same_outside(z_before, range.n0, range.n1), k.name << ": rows outside the range, " << s);
         CHECK(z.zero_padding(range.n0, range.n1), k.name << ": padding, " << s);
         std::vector<T> x(at(s.in)), row_z(at(s.out));
         for (Index n = range.n0; n < range.n1; ++n) {
             for (Index i = 0; i < s.in; ++i) x[at(i)] = below(n, i);
             for (Index o = 0; o < s.out; ++o) {
+                const T start = has_bias ? b[at(o)] : T(0);
                 const T expected =
-                    naive::chain(fuses(k), s.in, x.data(), 1, W.data() + o, s.out, has_bias ? b[at(o)] : T(0));
+                    o < s.out - by_dots
+                        ? naive::chain(fuses(k), s.in, x.data(), 1, W.data() + o, s.out, start)
+                        : naive::dot(fuses(k), k.grid.lanes, s.in, x.data(), 1, W.data() + o, s.out) + start;
                 CHECK(check::same_bits(z(n, o), expected), k.name << ' ' << check::name_of<T>() << ": z(" << n << ", "
                                                                   << o << ") = " << z(n, o) << ", not " << expected
                                                                   << ", " << s);
             }
             if (n > range.n0 + 1) continue;
-            k.row(x.data(), W.data(), has_bias ? b.data() : nullptr, s.in, s.out, row_z.data());
+            k.row(x.data(), W.data(), has_bias ? b.data() : nullptr, s.in, s.out, by_dots, row_z.data());
             for (Index o = 0; o < s.out; ++o)
                 CHECK(check::same_bits(row_z[at(o)], z(n, o)),
                       k.name << ": the row's z_" << o << " = " << row_z[at(o)] << ", not " << z(n, o) << ", " << s);
@@ -113,12 +130,13 @@ template <class T>
 void some_inputs_are_the_chain(const Kernels<T>& k) {
     Random random(3);
     for (const Index m : {1, 5, 33, 200})
-        for (const Index out : {1, 17, 150}) {
+        for (const Index out : {1, 17, 100, 150}) {
             const Index first = 2 * k.grid.panel(), in = first + random.whole(1, 3 * k.grid.panel());
             const Shape s{in, out, m};
             const Range range(random, m);
             const std::vector<T> W = random.vector<T>(in * out), b = random.vector<T>(out);
-            const Matrix<T> weights = in_panels(k.grid, W, in, out);
+            const Matrix<T> weights = in_panels(k.grid, W, in, out), edge = edge_of(k.grid, W, in, out);
+            const T* edge_data = edge.capacity() > 0 ? edge.data() : nullptr;
             const Exactly<T> bias = padded_vector(k.grid, b);
             for (const bool behind : {false, true}) {
                 const Index i0 = behind ? first : 0, inputs = behind ? in - first : first;
@@ -127,7 +145,7 @@ void some_inputs_are_the_chain(const Kernels<T>& k) {
                 below.set_padding(nan_of<T>);
                 const Matrix<T> z_before(z);
                 const T* b_data = behind ? nullptr : bias.data();
-                k.sum({below.panels(), range.n0, range.n1, weights.data(), b_data, in, i0, z.panels()});
+                k.sum({below.panels(), range.n0, range.n1, weights.data(), b_data, in, i0, z.panels(), edge_data});
                 CHECK(z.same_outside(z_before, range.n0, range.n1), k.name << ": rows outside the range, " << s);
                 CHECK(z.zero_padding(range.n0, range.n1), k.name << ": padding, " << s);
                 Matrix<T> sum(z);
@@ -137,8 +155,11 @@ void some_inputs_are_the_chain(const Kernels<T>& k) {
                 for (Index n = range.n0; n < range.n1; ++n) {
                     for (Index i = 0; i < inputs; ++i) x[at(i)] = below(n, i);
                     for (Index o = 0; o < out; ++o) {
-                        const T expected = naive::chain(fuses(k), inputs, x.data(), 1, W.data() + i0 * out + o, out,
-                                                        behind ? T(0) : b[at(o)]);
+                        const T start = behind ? T(0) : b[at(o)], *w = W.data() + i0 * out + o;
+                        const T expected =
+                            o < out - edge.capacity()
+                                ? naive::chain(fuses(k), inputs, x.data(), 1, w, out, start)
+                                : naive::dot(fuses(k), k.grid.lanes, inputs, x.data(), 1, w, out) + start;
                         CHECK(check::same_bits(z(n, o), expected),
                               k.name << ' ' << check::name_of<T>() << ": inputs from " << i0 << " on, z(" << n << ", "
                                      << o << ") = " << z(n, o) << ", not " << expected << ", " << s);
@@ -160,7 +181,7 @@ void row_is_the_chain(const Kernels<T>& k) {
             for (Index o = 0; o < out; ++o) bias[o] = static_cast<T>(random.between(-1, 1));
             for (const bool has_bias : {false, true}) {
                 const Exactly<T> z(out, untouched<T>);
-                k.row(x.data(), weights.data(), has_bias ? bias.data() : nullptr, in, out, z.data());
+                k.row(x.data(), weights.data(), has_bias ? bias.data() : nullptr, in, out, 0, z.data());
                 for (Index o = 0; o < out; ++o) {
                     const T expected =
                         naive::chain(fuses(k), in, x.data(), 1, weights.data() + o, out, has_bias ? bias[o] : T(0));
@@ -276,8 +297,9 @@ void gradient_is_the_chain(const Kernels<T>& k) {
                 const Index all = static_cast<Index>(which.size());
                 Coming coming{reinterpret_cast<const std::byte*>(out.data()), 0, which.data(), all,
                               random.whole(1, 60)};
-                const Index lines = std::min(random.whole(1, 100), coming.lines * all);
+                Index lines = std::min(random.whole(1, 100), coming.lines * all);
                 k.gradient({below.panels(), delta.panels(), s.m, i0, i1, p, out.data(), accumulate, &coming, lines});
+                if (width == k.grid.lanes && k.grid.edge(s.in, s.out) > 0 && (p + 1) * panel >= s.out) lines = 0;
                 const Index asked = coming.row * coming.lines + coming.line;
                 CHECK(coming.row <= all && coming.line <= coming.lines, k.name << ": beyond what is coming, " << s);
                 CHECK(asked >= std::min(lines, coming.lines),
@@ -338,10 +360,16 @@ void transpose_is_exact(const Kernels<T>& k) {
         const Matrix<T> weights = in_panels(k.grid, W, in, out);
         const Matrix<T> whole(k.grid, out, in, untouched<T>), part(k.grid, out, in, untouched<T>);
         const Index panel = k.grid.panel(), panels = (out + panel - 1) / panel, blocks = (in + panel - 1) / panel;
-        for (Index p = 0; p < panels; ++p) k.transpose(weights.data(), in, out, p, 0, in, whole.data());
+        const auto transpose = [&](Index o0, Index o1, Index i0, Index i1, const Matrix<T>& into, Index first) {
+            k.transpose({weights.data(), in, out, o0, o1, i0, i1, into.panels(), first});
+        };
+        for (Index p = 0; p < panels; ++p) transpose(p * panel, std::min(out, (p + 1) * panel), 0, in, whole, 0);
         const Index p = random.whole(0, panels - 1), i0 = random.whole(0, blocks - 1) * panel;
         const Index i1 = random.whole(0, 1) == 0 ? in : std::min(in, i0 + panel);
-        k.transpose(weights.data(), in, out, p, i0, i1, part.data());
+        transpose(p * panel, std::min(out, (p + 1) * panel), i0, i1, part, 0);
+        const Index columns = random.whole(1, out - (panels - 1) * panel);  // the last ones, into rows of their own
+        const Matrix<T> last(k.grid, columns, in, untouched<T>);
+        transpose(out - columns, out, i0, i1, last, out - columns);
         for (Index o = 0; o < out; ++o)
             for (Index i = 0; i < whole.padded(); ++i) {
                 const T expected = i < in ? W[at(i * out + o)] : untouched<T>;
@@ -350,6 +378,9 @@ void transpose_is_exact(const Kernels<T>& k) {
                 const bool mine = i >= i0 && i < i1 && o / panel == p;
                 CHECK(check::same_bits(part(o, i), mine ? expected : untouched<T>),
                       k.name << ": 𝒲ᵀ(" << o << ", " << i << ") of a block, " << in << " × " << out);
+                if (o < out - columns) continue;
+                CHECK(check::same_bits(last(o - out + columns, i), i >= i0 && i < i1 ? expected : untouched<T>),
+                      k.name << ": 𝒲ᵀ(" << o << ", " << i << ") of the last columns, " << in << " × " << out);
             }
     };
     const Index step = check::sized<Index>(1, 3);

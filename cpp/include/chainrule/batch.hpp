@@ -21,7 +21,9 @@ struct Weights {
     Weights(const Plan& plan, const Kernels<T>& kernels, bool input_gradient, Index vectors = 1);
     // Takes θ row-major; 𝒲ᵀ is made too when `backward` says so.
     void load(const T* theta, bool backward);
-    void transpose(std::size_t layer);
+    // Makes 𝒲ᵀ, when `backward` says so, and the edge from 𝒲: all of it, or rows i0..i1 of a panel.
+    void transpose(std::size_t layer, bool backward);
+    void transpose(std::size_t layer, Index panel, Index i0, Index i1, bool backward);
 
     const Plan& plan;
     const Kernels<T>& kernels;
@@ -32,7 +34,12 @@ struct Weights {
     [[nodiscard]] T* bias(std::size_t l) const {
         return plan.layers[l].bias ? parameters.data() + packing.layers[l].bias : nullptr;
     }
-    [[nodiscard]] T* transpose_of(std::size_t l) const { return transposed.data() + packing.layers[l].transposed; }
+    // 𝒲ᵀ, and the edge transposed; none where there is none
+    [[nodiscard]] T* transpose_of(std::size_t l) const { return in_transposed(packing.layers[l].transposed); }
+    [[nodiscard]] T* edge(std::size_t l) const { return in_transposed(packing.layers[l].edge); }
+
+private:
+    [[nodiscard]] T* in_transposed(Index at) const { return at < 0 ? nullptr : transposed.data() + at; }
 };
 
 enum class Keep {

@@ -39,6 +39,7 @@ struct PartOfSum {
     const T *weights, *bias;  // bias may be none
     Index in, first;
     Panels<T> z;
+    const T* edge = nullptr;  // of 𝒲, transposed, in panels of its own; or none
 };
 
 // A = g(A_below 𝒲 + b) for rows n0..n1 (E1, E2). Owns z, a, d in these rows; z may be a. d = g'(z), or none.
@@ -50,6 +51,7 @@ struct ForwardLayer {
     Panels<T> z, a, d;
     Activation activation;
     double parameter;
+    const T* edge = nullptr;  // as above
 };
 
 // Δ_below = (Δ 𝒲ᵀ) ⊙ g' for rows n0..n1 (E6, E9). g' is d, else comes from a (relu, leaky_relu, softmax). Without
@@ -101,7 +103,17 @@ struct GradientBlock {
     T* out;
     bool accumulate;
     Coming* coming = nullptr;  // or none
-    Index lines = 0;           // of what is coming, to ask for, about
+    Index lines = 0;           // of what is coming, to ask for, about; none are where all of a panel is 𝒲's edge
+};
+
+// Rows i0..i1 of columns o0..o1 of 𝒲 (in × out), all of one panel, into rows o0 − first.. of `transposed` (its columns are
+// 𝒲's rows). i0 is a multiple of the panel.
+template <class T>
+struct TransposedBlock {
+    const T* weights;
+    Index in, out, o0, o1, i0, i1;
+    Panels<T> transposed;
+    Index first;
 };
 
 template <class T>
@@ -119,8 +131,7 @@ struct Kernels {
     // θ ← rule(θ, G): count elements, see updates.hpp.
     void (*update)(Rule, const Step<T>&, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
                    Sums&);
-    // Rows i0..i1 of panel p of 𝒲 (in × out) into 𝒲ᵀ (out × in). i0 is a multiple of the panel.
-    void (*transpose)(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed);
+    void (*transpose)(const TransposedBlock<T>&);
     // z = first + rest for rows n0..n1; z may be one of them.
     void (*add)(Panels<T> first, Panels<T> rest, Panels<T> z, Index n0, Index n1);
     // a = g(z) and d = g'(z) for rows n0..n1; d may be none. z may be a.
@@ -131,8 +142,9 @@ struct Kernels {
     void (*scale)(Panels<T> delta, const T* c, Index n0, Index n1);
     // Whether all of rows n0..n1 are finite.
     bool (*finite)(Panels<T> x, Index n0, Index n1);
-    // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`. b may be none.
-    void (*row)(const T* x, const T* weights, const T* bias, Index in, Index out, T* z);
+    // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`. b may be none; the last `edge` columns are
+    // 𝒲's edge.
+    void (*row)(const T* x, const T* weights, const T* bias, Index in, Index out, Index edge, T* z);
 };
 
 // The table in use: the best that the machine runs, or the one that CHAINRULE_INSTRUCTION_SET names. Throws

@@ -90,6 +90,12 @@ struct Grid {
     [[nodiscard]] Index padded(Index columns) const {
         return columns / panel() * panel() + (columns % panel() + lanes - 1) / lanes * lanes;
     }
+    // How many columns of 𝒲 (in × out) lie behind the last whole vector, where they fill a quarter of one at most: dot
+    // products over enough inputs then cost less than a vector that is mostly padding. 0: a vector does.
+    [[nodiscard]] Index edge(Index in, Index out) const {
+        const Index columns = out % lanes;
+        return 4 * columns <= lanes && 2 * lanes * columns <= in ? columns : 0;
+    }
     // How many of a network's inputs are the first half of the sum in z¹ (E1), which is that of two halves wherever there
     // are many inputs: two threads can then have a half each, with its 𝒲¹ and X. 0: it is one sum.
     [[nodiscard]] Index first_half(Index inputs) const {
@@ -98,16 +104,17 @@ struct Grid {
     }
 };
 
-// Where θ's arrays lie in panels: 𝒲^ℓ (in × out) with its b^ℓ behind it, and 𝒲^ℓᵀ (out × in) of the layers ℓ ≥ 2 (ℓ ≥ 1
-// when the gradient in the input is wanted).
+// Where θ's arrays lie in panels: 𝒲^ℓ (in × out) with its b^ℓ behind it; and, elsewhere, 𝒲^ℓᵀ (out × in) of the layers
+// ℓ ≥ 2 (ℓ ≥ 1 when the gradient in the input is wanted), and the edge of 𝒲^ℓ transposed, where it has one.
 struct Packing {
     struct At {
-        Index weights, bias, transposed;
+        Index weights, bias;
+        Index transposed, edge;  // −1 where there is none
     };
     Grid grid;
     std::vector<At> layers;
     Index parameters;  // elements of all 𝒲 and b in panels
-    Index transposed;  // elements of all 𝒲ᵀ
+    Index transposed;  // elements of all 𝒲ᵀ and edges
     Packing(const Plan& plan, Grid grid, bool input_gradient);
 };
 

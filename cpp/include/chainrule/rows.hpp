@@ -266,15 +266,17 @@ void gather_rows(const Rows& X, const Index* which, Index first, Index n0, Index
 
 // --- weights ----------------------------------------------------------------------------------------------------------
 template <class T>
-void transpose_block(const T* weights, Index in, Index out, Index p, Index i0, Index i1, T* transposed) {
+void transpose_block(const TransposedBlock<T>& block) {
     typedef T four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
     const Grid grid = grid_of<T>;
-    const Index P = grid.panel(), from_width = grid.width(out, p), columns = out - p * P < P ? out - p * P : P;
-    const T* from = weights + p * P * in;
-    for (Index begin = i0; begin < i1; begin += P) {  // rows of one panel of 𝒲ᵀ's columns
-        const Index q = begin / P, to_width = grid.width(in, q), rows = i1 - begin < P ? i1 - begin : P;
+    const Index P = grid.panel(), p = block.o0 / P, from_width = grid.width(block.out, p),
+                columns = block.o1 - block.o0;
+    const T* from = block.weights + p * P * block.in + block.o0 % P;
+    for (Index begin = block.i0; begin < block.i1; begin += P) {  // rows of one panel of 𝒲ᵀ's columns
+        const Index q = begin / P, to_width = grid.width(block.in, q),
+                    rows = block.i1 - begin < P ? block.i1 - begin : P;
         const T* source = from + begin * from_width;
-        T* to = transposed + q * P * out + p * P * to_width;
+        T* to = block.transposed.data + q * P * block.transposed.capacity + (block.o0 - block.first) * to_width;
         const Index whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
         for (Index i = 0; i < whole_rows; i += 4)
             for (Index o = 0; o < whole_columns; o += 4) {
@@ -324,14 +326,28 @@ CHAINRULE_INLINE void row_columns(const T* x, const T* w, const T* bias, Index i
     for (int v = 0; v < NV; ++v) store<T>(z + v * V, acc[v]);
 }
 
+// One column of the edge, as dot_tile does it.
 template <class T>
-void row_product(const T* x, const T* weights, const T* bias, Index in, Index out, T* z) {
+CHAINRULE_INLINE T row_dot(const T* x, const T* w, T bias, Index in, Index out) {
+    constexpr Index V = Simd<T>::lanes;
+    T sums[V] = {};
+    for (Index i = 0; i < in; ++i, w += out) sums[i % V] = fma_scalar<T>(x[i], *w, sums[i % V]);
+    return sum_lanes<T>(load(sums)) + bias;
+}
+
+template <class T>
+void row_product(const T* x, const T* weights, const T* bias, Index in, Index out, Index edge, T* z) {
     constexpr Index V = Simd<T>::lanes;
     Index o = 0;
     const auto at = [&](Index column) { return bias != nullptr ? bias + column : nullptr; };
+    if (edge > 0) {
+        for (Index column = out - edge; column < out; ++column)
+            z[column] = row_dot<T>(x, weights + column, bias != nullptr ? bias[column] : T(0), in, out);
+    }
     for (; o + 8 * V <= out; o += 8 * V) row_columns<T, 8>(x, weights + o, at(o), in, out, z + o);
     for (; o + 4 * V <= out; o += 4 * V) row_columns<T, 4>(x, weights + o, at(o), in, out, z + o);
     for (; o + V <= out; o += V) row_columns<T, 1>(x, weights + o, at(o), in, out, z + o);
+    if (edge > 0) return;
     if (o < out && out >= V) {  // the last whole vector once more, over columns that are done already
         row_columns<T, 1>(x, weights + out - V, at(out - V), in, out, z + out - V);
         o = out;
