@@ -26,9 +26,7 @@ CHAINRULE_INLINE T largest_of_row(const Panels<T>& z, Index n) {
     vec<T> top = all<T>(-static_cast<T>(HUGE_VAL));
     over_row<T>(z, n,
                 [&](Index at, Index lanes) { top = maximum<T>(first_lanes<T>(load(z.data + at), lanes, top), top); });
-    T largest = top[0];
-    for (int lane = 1; lane < Simd<T>::lanes; ++lane) largest = top[lane] > largest ? top[lane] : largest;
-    return largest;
+    return largest_lane<T>(top);
 }
 
 // a = e^(z − max z)/Σ; z and a have the same columns and capacity, and may be one.
@@ -63,19 +61,16 @@ void softmax_product_rows(Panels<T> a, Panels<T> v, Index n0, Index n1) {
 template <class T>
 T softmax_cross_entropy_of_row(const OutputLayer<T>& o, Index n) {
     const T top = largest_of_row(o.z, n);
-    vec<T> rest{};
-    bool found = false;  // the first largest, whose e^0 = 1 is left out, which keeps the digits of ln(1 + rest)
+    // Σ e^(z − max z) without one of the largest, whose e^0 = 1 is left out: that keeps the digits of ln(1 + rest)
+    const vec<T> zero{}, one = all<T>(1);
+    vec<T> smaller{}, largest{};
     over_row<T>(o.z, n, [&](Index at, Index lanes) {
         const vec<T> z = load(o.z.data + at);
-        vec<T> e = first_lanes<T>(exp<T>(z - top), lanes, vec<T>{});
-        for (int lane = 0; !found && lane < Simd<T>::lanes; ++lane)
-            if (z[lane] == top && lane < lanes) {
-                e[lane] = 0;
-                found = true;
-            }
-        rest += e;
+        smaller += first_lanes<T>(z == top ? zero : exp<T>(z - top), lanes, zero);
+        largest += first_lanes<T>(z == top ? one : zero, lanes, zero);
     });
-    const T log_sum = static_cast<T>(::log1p(static_cast<double>(sum_lanes<T>(rest))));
+    const T rest = sum_lanes<T>(smaller) + (sum_lanes<T>(largest) - 1);
+    const T log_sum = static_cast<T>(::log1p(static_cast<double>(rest)));
     vec<T> cost{};
     over_row<T>(o.z, n, [&](Index at, Index) {
         cost += load(o.y.data + at) * ((top - load(o.z.data + at)) + log_sum);  // y is 0 in padding

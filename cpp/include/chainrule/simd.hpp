@@ -222,6 +222,28 @@ CHAINRULE_INLINE double sum_lanes<double>(vec<double> x) {
 }
 #endif
 
+template <class T>
+CHAINRULE_INLINE T largest_lane(vec<T> x) {  // none of them NaN
+    T part[Simd<T>::lanes];
+    store<T>(part, x);
+#pragma GCC unroll 4
+    for (int half = Simd<T>::lanes / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+        for (int lane = 0; lane < half; ++lane)
+            part[lane] = part[lane] > part[lane + half] ? part[lane] : part[lane + half];
+    return part[0];
+}
+#if defined(__AVX512F__)
+template <>
+CHAINRULE_INLINE float largest_lane<float>(vec<float> x) {
+    return _mm512_reduce_max_ps(x);
+}
+template <>
+CHAINRULE_INLINE double largest_lane<double>(vec<double> x) {
+    return _mm512_reduce_max_pd(x);
+}
+#endif
+
 // The first `count` lanes of x, `otherwise` in those behind them.
 template <class T>
 CHAINRULE_INLINE vec<T> first_lanes(vec<T> x, std::ptrdiff_t count, vec<T> otherwise) {
