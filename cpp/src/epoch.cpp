@@ -9,11 +9,16 @@
 namespace chainrule {
 namespace {
 
-constexpr Index unit_rows = 96;  // of 𝒲 in a unit: its A panels and its gradient stay in the cache
+constexpr Index unit_rows = 96;  // of 𝒲 in a unit, about: its A panels and its gradient stay in the cache
+// In networks of so few units a thread could have much more to do than another; they have units of so many rows.
+constexpr Index few_units = 16, small_unit_rows = 32;
 constexpr std::chrono::milliseconds between_checks{100};
 
-Index rows_of_unit(Grid grid) {
-    return std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
+Index rows_of_unit(const Plan& plan, Grid grid) {
+    const Index rows = std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
+    Index units = 0;
+    for (const Layer& layer : plan.layers) units += (layer.in + rows - 1) / rows * grid.count(layer.out);
+    return units < few_units ? small_unit_rows : rows;
 }
 
 }  // namespace
@@ -80,7 +85,7 @@ Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch,
     const auto vectors = static_cast<std::size_t>(settings.vectors());
     for (std::size_t v = 0; v < vectors; ++v) state_.emplace_back(net_.packing.parameters);
     for (std::size_t v = 0; v <= vectors; ++v) before_.emplace_back(net_.packing.parameters);
-    const Index group = rows_of_unit(grid);
+    const Index group = rows_of_unit(plan, grid);
     for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(group * grid.panel());
     const Index half = grid.first_half(plan.inputs());
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {

@@ -359,13 +359,12 @@ void transpose_is_exact(const Kernels<T>& k) {
         const std::vector<T> W = random.vector<T>(in * out);
         const Matrix<T> weights = in_panels(k.grid, W, in, out);
         const Matrix<T> whole(k.grid, out, in, untouched<T>), part(k.grid, out, in, untouched<T>);
-        const Index panel = k.grid.panel(), panels = (out + panel - 1) / panel, blocks = (in + panel - 1) / panel;
+        const Index panel = k.grid.panel(), panels = (out + panel - 1) / panel;
         const auto transpose = [&](Index o0, Index o1, Index i0, Index i1, const Matrix<T>& into, Index first) {
             k.transpose({weights.data(), in, out, o0, o1, i0, i1, into.panels(), first});
         };
         for (Index p = 0; p < panels; ++p) transpose(p * panel, std::min(out, (p + 1) * panel), 0, in, whole, 0);
-        const Index p = random.whole(0, panels - 1), i0 = random.whole(0, blocks - 1) * panel;
-        const Index i1 = random.whole(0, 1) == 0 ? in : std::min(in, i0 + panel);
+        const Index p = random.whole(0, panels - 1), i0 = random.whole(0, in - 1), i1 = random.whole(i0 + 1, in);
         transpose(p * panel, std::min(out, (p + 1) * panel), i0, i1, part, 0);
         const Index columns = random.whole(1, out - (panels - 1) * panel);  // the last ones, into rows of their own
         const Matrix<T> last(k.grid, columns, in, untouched<T>);

@@ -107,7 +107,7 @@ struct GradientBlock {
 };
 
 // Rows i0..i1 of columns o0..o1 of 𝒲 (in × out), all of one panel, into rows o0 − first.. of `transposed` (its columns are
-// 𝒲's rows). i0 is a multiple of the panel.
+// 𝒲's rows).
 template <class T>
 struct TransposedBlock {
     const T* weights;

@@ -267,11 +267,13 @@ void transpose_block(const TransposedBlock<T>& block) {
     const Index P = grid.panel(), p = block.o0 / P, from_width = grid.width(block.out, p),
                 columns = block.o1 - block.o0;
     const T* from = block.weights + p * P * block.in + block.o0 % P;
-    for (Index begin = block.i0; begin < block.i1; begin += P) {  // rows of one panel of 𝒲ᵀ's columns
-        const Index q = begin / P, to_width = grid.width(block.in, q),
-                    rows = block.i1 - begin < P ? block.i1 - begin : P;
+    for (Index begin = block.i0, end; begin < block.i1; begin = end) {  // rows of one panel of 𝒲ᵀ's columns
+        const Index q = begin / P, to_width = grid.width(block.in, q);
+        end = (q + 1) * P < block.i1 ? (q + 1) * P : block.i1;
+        const Index rows = end - begin;
         const T* source = from + begin * from_width;
-        T* to = block.transposed.data + q * P * block.transposed.capacity + (block.o0 - block.first) * to_width;
+        T* to = block.transposed.data + q * P * block.transposed.capacity + (block.o0 - block.first) * to_width +
+                (begin - q * P);
         const Index whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
         for (Index i = 0; i < whole_rows; i += 4)
             for (Index o = 0; o < whole_columns; o += 4) {
