@@ -1,12 +1,16 @@
 // Nothing is allocated while a trainer runs, after its first step: every way to ask for memory is counted, on all threads.
 //
-// malloc and its kin are replaced by functions that count and pass the call on to glibc's; operator new comes through
+// malloc and its kin, and mmap, are replaced by functions that count and pass the call on; operator new comes through
 // malloc. The sanitizers put theirs in the same places, so under them, and without glibc, there is nothing to run.
 #include <features.h>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
+
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "training.hpp"
 
@@ -48,6 +52,10 @@ int posix_memalign(void** to, std::size_t alignment, std::size_t bytes) {
     *to = __libc_memalign(alignment, bytes);
     return *to == nullptr ? ENOMEM : 0;
 }
+void* mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) {
+    ++allocations;
+    return reinterpret_cast<void*>(syscall(SYS_mmap, at, bytes, protection, flags, file, offset));
+}
 }
 #pragma GCC visibility pop
 
@@ -86,6 +94,8 @@ TEST(counting_counts) {
     CHECK(counted([&] { kept = ::operator new(10, std::align_val_t(64)); }) == 1, "operator new, aligned");
     ::operator delete(kept, std::align_val_t(64));
     CHECK(counted([&] { std::vector<int>(100)[3] = 1; }) == 1, "a vector");
+    CHECK(counted([] { Buffer<float>(100)[3] = 1; }) == 1, "an array of the core");
+    CHECK(counted([] { Buffer<float>(10'000'000)[3] = 1; }) == 1, "a large one, which has pages of its own");
 }
 
 template <class T>

@@ -1,8 +1,6 @@
 // Arrays that are aligned to cache lines, zero at first, and counted before they are asked for.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string>
 
@@ -16,11 +14,17 @@ Index physical_memory();
 // Throws TooLarge, naming `what` needs them and the remedy, when so many bytes are more than the machine has.
 void check_fits(Index bytes, const std::string& what, const std::string& remedy);
 
+// So many zeros. Large arrays have pages of their own, which are made when they are first written to, and huge ones where the
+// machine has them. Throws TooLarge.
+void* allocate_zeros(std::size_t bytes);
+void free_zeros(void* at, std::size_t bytes);
+
 template <class T>
 class Buffer {
 public:
     Buffer() = default;
-    explicit Buffer(Index count) : count_(count), data_(allocate(count)) {}
+    explicit Buffer(Index count)
+        : count_(count), data_(static_cast<T*>(allocate_zeros(bytes_for(count))), Free{bytes_for(count)}) {}
 
     [[nodiscard]] T* data() const { return data_.get(); }
     [[nodiscard]] Index size() const { return count_; }
@@ -28,16 +32,10 @@ public:
 
 private:
     struct Free {
-        void operator()(T* at) const { std::free(at); }
+        std::size_t bytes = 0;
+        void operator()(T* at) const { free_zeros(at, bytes); }
     };
-    static T* allocate(Index count) {
-        const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(T) + 127) / 64 * 64;
-        void* at = std::aligned_alloc(64, bytes);
-        if (at == nullptr)
-            throw TooLarge("expected arrays that fit in memory, got one of " + std::to_string(bytes) + " bytes");
-        std::memset(at, 0, bytes);
-        return static_cast<T*>(at);
-    }
+    static std::size_t bytes_for(Index count) { return (static_cast<std::size_t>(count) * sizeof(T) + 127) / 64 * 64; }
     Index count_ = 0;
     std::unique_ptr<T, Free> data_;
 };
