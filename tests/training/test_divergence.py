@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import DivergenceWarning
-from chainrule.training.divergence import norm
+from chainrule.training.divergence import all_finite, norm
 from training_problem import X, Y, regressor
 
 
@@ -158,3 +158,15 @@ def test_norm_does_not_overflow_float32():
     assert norm(np.full(4, 1e300)) == pytest.approx(2e300)
     assert norm(np.array([np.inf, 1.0])) == np.inf
     assert math.isnan(norm(np.array([np.nan, 1.0])))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_number_that_is_not_finite_is_found_and_an_overflowing_sum_is_none(bad):
+    largest = np.full(1001, np.finfo("float32").max, dtype="float32")
+    assert all_finite(largest)
+    for at in (0, 500, 1000):
+        spoilt = np.arange(1001, dtype="float32")
+        assert all_finite(spoilt)
+        spoilt[at] = bad
+        assert not all_finite(spoilt)
+    assert not all_finite(np.array([np.inf, -np.inf], dtype="float32"))

@@ -17,6 +17,12 @@ class DivergenceError(Exception):
     """Raised inside training only: a cost, gradient or parameter is not finite. Its text names layer and equation."""
 
 
+def all_finite(vector: NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite; no product of BLAS, whose threads would go on to wait for more of them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(vector.sum()) or np.isfinite(vector).all())  # a sum can overflow though no term does
+
+
 def norm(vector: NDArray[Any]) -> float:
     """‖v‖₂ as a Python number; finite whenever v is, also where a square would overflow v's dtype."""
     with np.errstate(over="ignore", invalid="ignore"):

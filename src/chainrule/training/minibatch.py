@@ -40,10 +40,11 @@ def run(
     steps = stepper(net, data, rule, rule.initial(now.parameters, plan.is_weight), now.parameters, batch_size)
     rate_state = rates.start()
     total = data.mass(slice(None))
+    batches = data.batches(batch_size, np.arange(len(data)))
     for epoch in range(epochs):
         now.epoch, now.step = epoch + 1, 0
-        order = np.arange(len(data)) if rng is None else rng.permutation(len(data))
-        batches = data.batches(batch_size, order)
+        if rng is not None:
+            batches = data.batches(batch_size, rng.permutation(len(data)))
         # each batch's step is the objective's on average, also where weights differ from batch to batch (E29)
         penalties, factors = np.full(len(batches), penalty), np.ones(len(batches))
         if plan.reduction == "sum":
@@ -55,9 +56,9 @@ def run(
         diverged = what_diverged(net, data, course, taken, now.parameters)
         if diverged:
             raise DivergenceError(diverged)
-        now.cost = float(
-            sum(taken.costs) if plan.reduction == "sum" else np.average(taken.costs, weights=batches.masses)
-        )
+        now.cost = float(sum(taken.costs))
+        if plan.reduction == "mean":
+            now.cost = float((taken.costs * batches.masses).sum() / batches.masses.sum())
         now.gradient_norm = float(taken.norms.mean())
         monitored = end_epoch()
         if monitored is None:

@@ -14,7 +14,7 @@ from chainrule.engine.network import Network
 from chainrule.maths.penalties import l2_gradient, squares
 from chainrule.maths.updates import UpdateRule
 from chainrule.training.batches import Batches, DataSet
-from chainrule.training.divergence import culprit, norm
+from chainrule.training.divergence import all_finite, culprit, norm
 from chainrule.training.interrupt import Interrupt, Interrupted
 
 Ending = Literal["", "cost", "gradient"]
@@ -182,7 +182,7 @@ def what_diverged(net: Network, data: DataSet, course: Course, taken: Taken, par
     if taken.ending:
         _, gradient = _value_and_gradient(net, data, course, taken.done, parameters)
         return culprit(net, parameters, [data.gather(course.batches[taken.done])], gradient)
-    return "" if math.isfinite(norm(parameters)) else culprit(net, parameters)
+    return "" if all_finite(parameters) else culprit(net, parameters)
 
 
 def _value_and_gradient(
