@@ -155,7 +155,7 @@ CHAINRULE_INLINE void gradient_tile_of(Index width, Index n, const T* a, Index s
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) acc[r][v] = accumulate ? load(c + r * width + v * V) : vec<T>{};
     for (Index k = 0; k < n; ++k, a += stride, b += width, ahead.at += ahead.step) {
-        __builtin_prefetch(ahead.at, 0, 2);
+        __builtin_prefetch(ahead.at, 0, 3);
         vec<T> bk[NV];
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) bk[v] = load(b + v * V);
