@@ -181,8 +181,10 @@ STATEMENTS = {
             "E12",
             "sum over paths",
             "∂C_i/∂z^ℓ_j = Σ over paths (p_ℓ = j, p_{ℓ+1}, …, p_L) of "
-            "δ^L_{p_L} Π_{q=ℓ}^{L−1} W^{q+1}_{p_{q+1} p_q} g_q'(z^q_{p_q}).",
-            (),
+            "δ^L_{p_L} Π_{q=ℓ}^{L−1} W^{q+1}_{p_{q+1} p_q} g_q'(z^q_{p_q}). One factor a^{ℓ−1}_k more makes it ∂C_i/∂W^ℓ_jk.",
+            ("chainrule.derivatives.paths.path_sum", "chainrule.derivatives.paths.top_paths"),
+            "`cr.derivatives.path_sum(net, x, y, weight=(l, j, k))`; the largest paths: "
+            "`cr.derivatives.top_paths(net, x, y, weight, k)`",
         ),
         Statement(
             "E13",
@@ -191,7 +193,12 @@ STATEMENTS = {
             "all units of layer ℓ have P = Π_{q=ℓ}^{L} n_q paths, which take (2(L−ℓ) + 1)P multiplications; (E5) and "
             "(E6) take Σ_{q=ℓ}^{L−1} n_q n_{q+1} + Σ_{q=ℓ}^{L} n_q. For 3, 2, 4, 3, 2 units from layer 1: 336 "
             "against 37.",
-            (f"{ENGINE}.propagate",),
+            (
+                f"{ENGINE}.propagate",
+                "chainrule.derivatives.paths.path_count",
+                "chainrule.derivatives.paths.multiplication_count",
+            ),
+            "`cr.derivatives.multiplication_count(net, layer)`",
         ),
         Statement(
             "E14",
