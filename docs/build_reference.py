@@ -181,7 +181,8 @@ STATEMENTS = {
             "E12",
             "sum over paths",
             "∂C_i/∂z^ℓ_j = Σ over paths (p_ℓ = j, p_{ℓ+1}, …, p_L) of "
-            "δ^L_{p_L} Π_{q=ℓ}^{L−1} W^{q+1}_{p_{q+1} p_q} g_q'(z^q_{p_q}). One factor a^{ℓ−1}_k more makes it ∂C_i/∂W^ℓ_jk.",
+            "δ^L_{p_L} Π_{q=ℓ}^{L−1} W^{q+1}_{p_{q+1} p_q} g_q'(z^q_{p_q}). "
+            "One factor a^{ℓ−1}_k more makes it ∂C_i/∂W^ℓ_jk.",
             ("chainrule.derivatives.paths.path_sum", "chainrule.derivatives.paths.top_paths"),
             "`cr.derivatives.path_sum(net, x, y, weight=(l, j, k))`; the largest paths: "
             "`cr.derivatives.top_paths(net, x, y, weight, k)`",
