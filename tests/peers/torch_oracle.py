@@ -36,6 +36,20 @@ COSTS = {
 }
 
 
+def batch_cost(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
+    """C (E4) as a function of the flat θ."""
+    plan, a = problem.plan, torch.tensor(problem.X)
+    for layer in plan.layers:
+        at = plan.weight_blocks[layer]
+        z = a @ theta[at.start : at.stop].reshape(at.shape)
+        if layer in plan.bias_blocks:
+            z = z + theta[plan.bias_blocks[layer].start : plan.bias_blocks[layer].stop]
+        a = ACTIVATIONS[plan.activation(layer).name](z)
+    costs = COSTS[plan.cost.name](a, torch.tensor(problem.Y)).sum(dim=1)
+    weights = torch.ones(len(costs), dtype=torch.float64) if problem.weights is None else torch.tensor(problem.weights)
+    return (weights * costs).sum() / (weights.sum() if plan.reduction == "mean" else 1.0)
+
+
 def run(problem: Problem) -> dict[str, object]:
     """Cost, example costs, and torch's gradients in θ (by layer), z (by layer) and x; outputs and their Jacobian."""
     net = problem.net

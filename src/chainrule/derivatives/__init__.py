@@ -11,12 +11,17 @@ from chainrule.derivatives.paths import (
     path_sum,
     top_paths,
 )
+from chainrule.derivatives.products import as_linear_operator, fisher_vp, ggn_vp, hvp
 
 __all__ = [
     "Factor",
     "Multiplications",
     "Path",
     "PathSum",
+    "as_linear_operator",
+    "fisher_vp",
+    "ggn_vp",
+    "hvp",
     "input_gradient",
     "jacobian",
     "multiplication_count",

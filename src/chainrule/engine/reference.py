@@ -85,7 +85,8 @@ def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array |
     delta = propagate(plan, W, run, output_delta(plan, run, Y))
     x = delta[1] @ W[1].T  # (E9) with ℓ = 1; the input has no g, so no g' is multiplied in
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
-    return Backward(plan, _reduced(plan, run, delta, weights), cost, delta, x)
+    c = coefficients(plan, x.shape[0], weights)
+    return Backward(plan, reduced_gradient(plan, run, delta, c), cost, delta, x)
 
 
 def propagate(plan: Plan, W: ByLayer[Array], run: Run, delta_L: Array) -> ByLayer[Array]:
@@ -115,28 +116,30 @@ def example_costs(plan: Plan, run: Run, Y: Array) -> Array:
 def batch_cost(plan: Plan, costs: Array, weights: Array | None = None) -> Array:
     """C = Σ w_i C_i/Σ w_i under the mean, Σ w_i C_i under the sum; w_i = 1 without weights (E4). A 0-d array."""
     xp = array_namespace(costs)
-    return xp.sum(_coefficients(plan, costs.shape[0], weights) * costs)
+    return xp.sum(coefficients(plan, costs.shape[0], weights) * costs)
 
 
-def _coefficients(plan: Plan, m: int, weights: Array | None) -> Array | float:
+def coefficients(plan: Plan, m: int, weights: Array | None) -> Array | float:
     """w_i/Σw under the mean, w_i under the sum: what each example counts in (E4), (E7), (E8)."""
     if weights is None:
         return 1 / m if plan.reduction == "mean" else 1.0
     return weights / array_namespace(weights).sum(weights) if plan.reduction == "mean" else weights
 
 
-def _reduced(plan: Plan, run: Run, delta: ByLayer[Array], weights: Array | None) -> Array:
-    """∇C, (|θ|,), by (E7), (E8), (E10) from every δ^ℓ."""
+def counted(c: Array | float, per_example: Array) -> Array:
+    """Rows of an array, (m, n), times what their examples count: a number for all of them, or (m,)."""
+    return c * per_example if isinstance(c, float) else array_namespace(c).reshape(c, (-1, 1)) * per_example
+
+
+def reduced_gradient(plan: Plan, run: Run, delta: ByLayer[Array], c: Array | float) -> Array:
+    """∇C, (|θ|,), by (E7), (E8), (E10) from every δ^ℓ and `coefficients`."""
     xp = array_namespace(delta[1])
-    c = _coefficients(plan, delta[1].shape[0], weights)
-    if weights is not None:
-        c = xp.reshape(c, (-1, 1))
     dW, db = {}, {}
     for l in plan.layers:
-        counted = c * delta[l]
-        dW[l] = run.a[l - 1].T @ counted  # (E7) ∂C/∂𝒲^ℓ = (1/m) A^{ℓ−1}ᵀ Δ^ℓ
+        c_delta = counted(c, delta[l])
+        dW[l] = run.a[l - 1].T @ c_delta  # (E7) ∂C/∂𝒲^ℓ = (1/m) A^{ℓ−1}ᵀ Δ^ℓ
         if plan.bias[l - 1]:
-            db[l] = xp.sum(counted, axis=0)  # (E8) ∂C/∂b^ℓ: the mean of Δ^ℓ over examples
+            db[l] = xp.sum(c_delta, axis=0)  # (E8) ∂C/∂b^ℓ: the mean of Δ^ℓ over examples
     return plan.join(dW, db)  # (E10)
 
 
@@ -169,7 +172,7 @@ def value_and_gradient(
     run = _forward(plan, W, b, X)
     delta = propagate(plan, W, run, output_delta(plan, run, Y))
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
-    return cost, Gradient(plan, _reduced(plan, run, delta, weights))
+    return cost, Gradient(plan, reduced_gradient(plan, run, delta, coefficients(plan, X.shape[0], weights)))
 
 
 def predictor(plan: Plan, parameters: Array) -> None:

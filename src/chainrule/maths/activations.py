@@ -66,6 +66,16 @@ class Activation:
         """∂C/∂z = ∂C/∂a ⊙ g'(z): the factor of (E5) and (E6). All (m, n)."""
         return da * self.derivative(z)
 
+    def jvp(self, z: Array, dz: Array) -> Array:
+        """∂a along dz: g'(z) ⊙ dz. All (m, n)."""
+        return self.derivative(z) * dz
+
+    @property
+    def second_vjp(self) -> Callable[[Array, Array, Array], Array] | None:
+        """(z, da, dz) -> the derivative of `vjp(z, da)` when z moves along dz: da ⊙ g''(z) ⊙ dz; None without g''."""
+        bend = self.second_derivative
+        return None if bend is None else lambda z, da, dz: da * bend(z) * dz
+
 
 @dataclass(frozen=True, eq=False)
 class CoupledActivation:

@@ -17,16 +17,26 @@ from chainrule.maths.costs import Cost, over_outputs
 
 @dataclass(frozen=True)
 class MatchedPair:
-    """C_i from z, and δ^L from a, for a pair whose quotients cancel. z, a, y are (m, n); C_i is (m,), δ (m, n)."""
+    """C_i from z, and δ^L from a, for a pair whose quotients cancel. z, a, y are (m, n); C_i is (m,), δ (m, n).
+
+    `delta_tangent` (a, y, da) is the derivative of δ^L when a moves along da, which it is linear in: with da = ∂a/∂z dz
+    it is ∂²C_i/∂z² dz.
+    """
 
     example_costs: Callable[[Array, Array], Array]
     delta: Callable[[Array, Array], Array]
+    delta_tangent: Callable[[Array, Array, Array], Array]
     equation: str
 
 
 def difference(a: Array, y: Array) -> Array:
     """δ^L_j = a_j − y_j (E5′)."""
     return a - y
+
+
+def difference_tangent(a: Array, y: Array, da: Array) -> Array:
+    """∂δ^L = ∂a."""
+    return da
 
 
 def logistic_binary_cross_entropy(z: Array, y: Array) -> Array:
@@ -53,17 +63,27 @@ def softmax_cross_entropy_delta(a: Array, y: Array) -> Array:
     return a * array_namespace(y).sum(y, axis=-1, keepdims=True) - y
 
 
+def softmax_cross_entropy_delta_tangent(a: Array, y: Array, da: Array) -> Array:
+    """∂δ^L_j = ∂a_j Σ_o y_o."""
+    return da * array_namespace(y).sum(y, axis=-1, keepdims=True)
+
+
 def exp_poisson(z: Array, y: Array) -> Array:
     """C_i = Σ_j (e^(z_j) − y_j z_j)."""
     return over_outputs(array_namespace(z).exp(z) - y * z)
 
 
 MATCHED: dict[tuple[str, str], MatchedPair] = {
-    ("logistic", "binary_cross_entropy"): MatchedPair(logistic_binary_cross_entropy, difference, "δ_j = a_j − y_j"),
-    ("softmax", "cross_entropy"): MatchedPair(
-        softmax_cross_entropy, softmax_cross_entropy_delta, "δ_j = a_j Σ_o y_o − y_j"
+    ("logistic", "binary_cross_entropy"): MatchedPair(
+        logistic_binary_cross_entropy, difference, difference_tangent, "δ_j = a_j − y_j"
     ),
-    ("exp", "poisson"): MatchedPair(exp_poisson, difference, "δ_j = a_j − y_j"),
+    ("softmax", "cross_entropy"): MatchedPair(
+        softmax_cross_entropy,
+        softmax_cross_entropy_delta,
+        softmax_cross_entropy_delta_tangent,
+        "δ_j = a_j Σ_o y_o − y_j",
+    ),
+    ("exp", "poisson"): MatchedPair(exp_poisson, difference, difference_tangent, "δ_j = a_j − y_j"),
 }
 
 

@@ -1,0 +1,85 @@
+"""What the functions of this room are given: checked examples, in blocks of rows that fit in a budget of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.engine import reference
+from chainrule.engine.inputs import ROWS_AT_ONCE, Targets, cast, check_rows, check_targets, check_weights
+from chainrule.engine.network import Network
+from chainrule.errors import InputError, is_count, text
+
+MAX_MEMORY = 256 * 2**20
+"""Bytes of workspace that a function takes at most, beside its result, unless it is told otherwise."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some of the examples, cast: X (m, n_0), Y (m, n_L) or None, and what each counts in (E4), (E7), (E8)."""
+
+    rows: slice
+    X: NDArray[Any]
+    Y: NDArray[Any] | None
+    c: NDArray[Any] | float
+
+
+@dataclass(frozen=True)
+class Examples:
+    """X as the user gave it, its targets and weights where there are any: shapes are checked, nothing is copied."""
+
+    net: Network
+    X: NDArray[Any]
+    targets: Targets | None = None
+    weights: NDArray[Any] | None = None
+
+    @classmethod
+    def of(
+        cls, net: Network, X: ArrayLike, Y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Examples:
+        """Check them. Raises InputError."""
+        rows = check_rows(X, net.sizes[0])
+        targets = None if Y is None else check_targets(Y, len(rows), net.plan)
+        return cls(net, rows, targets, check_weights(sample_weight, len(rows), net.plan.dtype))
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def blocks(self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0) -> Iterator[Block]:
+        """Blocks of rows, each of which is worked within `max_memory` bytes.
+
+        A row takes `arrays` numbers for each unit of the network, inputs included, and `extra` more; `fixed` are
+        there whatever the number of rows. Raises InputError where a single row needs more.
+        """
+        if not is_count(max_memory):
+            hint = "Give a number of bytes, such as 2**28."
+            raise InputError(text("max_memory", expected="a whole number ≥ 1", got=repr(max_memory), hint=hint))
+        net, size = self.net, self.net.dtype.itemsize
+        row = (arrays * sum(net.sizes) + extra) * size
+        at_once = (max_memory - fixed * size) // row
+        if at_once < 1:
+            hint = "Make it larger, or leave it out."
+            expected = f"at least {fixed * size + row:,} bytes, which one example of this network takes here"
+            raise InputError(text("max_memory", expected=expected, got=f"{max_memory:,}", hint=hint))
+        step = min(at_once, ROWS_AT_ONCE)
+        c = reference.coefficients(net.plan, len(self), self.weights)
+        for start in range(0, len(self), step):
+            rows = slice(start, min(start + step, len(self)))
+            X = cast(self.X[rows], net.plan.dtype, "X", start)
+            Y = None if self.targets is None else self.targets.rows(rows)
+            yield Block(rows, X, Y, c if isinstance(c, float) else c[rows])
+
+
+def vector_like_parameters(net: Network, v: ArrayLike, name: str = "v") -> NDArray[Any]:
+    """Read a vector like θ, (|θ|,), in the network's dtype. Raises InputError."""
+    array = np.asarray(v)
+    if array.shape != (net.plan.n_parameters,) or array.dtype.kind not in "fiub":
+        hint = "It is laid out as net.parameters: 𝒲^1, b^1, 𝒲^2, b^2, …"
+        expected = f"real numbers of shape ({net.plan.n_parameters},)"
+        got = f"shape {array.shape} of dtype {array.dtype}"
+        raise InputError(text(name, expected=expected, got=got, hint=hint))
+    return cast(array, net.plan.dtype, name)

@@ -1,0 +1,285 @@
+"""Products with second derivatives of the batch cost in θ: Hessian, generalised Gauss-Newton and Fisher matrices.
+
+None of them is ever formed: a product costs about as much as a gradient, and is exact. C is (E4), without any penalty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, vector_like_parameters
+from chainrule.engine import reference, tangents
+from chainrule.engine.network import Network
+from chainrule.engine.plan import ByLayer
+from chainrule.engine.reference import Run
+from chainrule.errors import InputError, text, unknown_name
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
+
+Fisher = Literal["true", "empirical"]
+"""What the expectation in a Fisher matrix is over."""
+Kind = Literal["hessian", "ggn", "fisher", "empirical_fisher"]
+"""Matrices that `as_linear_operator` knows."""
+
+_ARRAYS = 8  # for each unit and example: a, z, δ, the tangents of these, and what is on the way
+_VECTORS = 6  # like θ: the result, a block's, its parts, and 𝒲ᵀ on the way
+
+
+def hvp(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    v: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
+) -> NDArray[Any]:
+    """∂²C/∂θ² v, the product of the Hessian of the batch cost with a vector, exact (E31 to E33).
+
+    Parameters
+    ----------
+    net : Network
+    X : array (m, n_0), any real dtype, finite
+    Y : array
+        Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
+    v : array (|θ|,)
+        Laid out as `net.parameters`.
+    sample_weight : array (m,), optional
+        w_i ≥ 0.
+    max_memory : int
+        Bytes of workspace at most, beside the result.
+
+    Returns
+    -------
+    array (|θ|,) of the network's dtype
+
+    Raises
+    ------
+    InputError
+        For a bad X, Y, v or weights, and a budget in which not even one example is worked.
+    DerivativeError
+        For an activation or cost of the user's own without second derivatives.
+
+    Examples
+    --------
+    With one weight and (a − y)², the second derivative is 2x²:
+
+    >>> import chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net = cr.Network([1, 1], "identity", bias=False, dtype="float64")
+    >>> d.hvp(net, [[3.0]], [1.0], [1.0]).tolist()
+    [18.0]
+
+    Source: B. Pearlmutter, Fast exact multiplication by the Hessian, 1994.
+    """
+    return _product(_hessian, net, X, Y, v, sample_weight, max_memory)
+
+
+def ggn_vp(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    v: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
+) -> NDArray[Any]:
+    """G v with the generalised Gauss-Newton matrix G = Σ c_i JᵢᵀHᵢJᵢ (E34): the Hessian without the network's own.
+
+    Jᵢ is ∂z^L/∂θ and Hᵢ = ∂²C_i/∂z² for a matched pair of output activation and cost, else ∂a^L/∂θ and ∂²C_i/∂a²; c_i
+    is 1/m under the mean, 1 under the sum, or by weights. G is positive semidefinite wherever the cost is convex in
+    that argument, as all that come with chainrule are. Needs no second derivative of an activation.
+
+    Parameters, result and errors are those of `hvp`.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net = cr.Network([2, 3, 1], "tanh", dtype="float64")
+    >>> v = np.arange(13.0)
+    >>> bool(v @ d.ggn_vp(net, [[0.5, -1.0]], [2.0], v) > 0)
+    True
+
+    Source: N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent, 2002.
+    """
+    return _product(_gauss_newton, net, X, Y, v, sample_weight, max_memory)
+
+
+def fisher_vp(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike | None,
+    v: ArrayLike,
+    kind: Fisher = "true",
+    sample_weight: ArrayLike | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
+) -> NDArray[Any]:
+    """F v with a Fisher matrix, F = Σ c_i E[∇C_i ∇C_iᵀ] (E35), c_i as in `ggn_vp`.
+
+    Parameters
+    ----------
+    kind : "true" or "empirical"
+        What the expectation is over. "true": targets drawn from the distribution that the network predicts, of which
+        C_i is −ln p(y|a) but for a constant; that is G at Y = a^L, so that Y isn't used and may be None. "empirical":
+        no expectation, the data's own targets.
+
+    The other parameters, result and errors are those of `hvp`. "true" needs a cost with a distribution: squared_error
+    (normal, variance ½), half_squared_error (normal, variance 1), binary_cross_entropy, poisson, and cross_entropy of
+    softmax outputs. InputError otherwise.
+
+    Examples
+    --------
+    For one example the empirical one is the gradient times its product with v:
+
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net, x, y, v = cr.Network([2, 3, 1], "tanh", dtype="float64"), [[0.5, -1.0]], [2.0], np.ones(13)
+    >>> g = net.value_and_gradient(x, y)[1].flat
+    >>> np.allclose(d.fisher_vp(net, x, y, v, kind="empirical"), g * (g @ v))
+    True
+
+    Source: F. Kunstner et al., Limitations of the empirical Fisher approximation, 2019.
+    """
+    kinds: dict[str, _Formula] = {"true": _true_fisher, "empirical": _empirical_fisher}
+    if kind not in kinds:
+        raise unknown_name("kind", kind, kinds)
+    if kind == "true":
+        _check_likelihood(net)
+        Y = None
+    elif Y is None:
+        hint = "Give the data's targets, or ask for the true one, which needs none."
+        raise InputError(text("Y", expected="targets, as the empirical Fisher matrix needs", got="None", hint=hint))
+    return _product(kinds[kind], net, X, Y, v, sample_weight, max_memory)
+
+
+def as_linear_operator(
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike,
+    kind: Kind = "hessian",
+    sample_weight: ArrayLike | None = None,
+    *,
+    max_memory: int = MAX_MEMORY,
+) -> LinearOperator:
+    """Give one of these matrices, |θ| × |θ| and symmetric, as a SciPy LinearOperator at the network's present θ.
+
+    Parameters
+    ----------
+    kind : "hessian", "ggn", "fisher" or "empirical_fisher"
+        Whose products it gives: those of `hvp`, `ggn_vp`, or `fisher_vp`, true or empirical.
+
+    The other parameters, and errors, are those of `hvp`.
+
+    Examples
+    --------
+    The largest curvature, and its direction:
+
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> from scipy.sparse.linalg import eigsh
+    >>> net = cr.Network([2, 3, 1], "tanh", dtype="float64")
+    >>> operator = d.as_linear_operator(net, [[0.5, -1.0], [2.0, 0.5]], [2.0, 0.0], kind="ggn")
+    >>> values, vectors = eigsh(operator, k=1, v0=np.ones(13))
+    >>> bool(np.allclose(operator @ vectors, values * vectors))
+    True
+    """
+    from scipy.sparse.linalg import LinearOperator  # imported late: it takes longer than all of chainrule
+
+    formulas: dict[str, _Formula] = dict(
+        zip(get_args(Kind), (_hessian, _gauss_newton, _true_fisher, _empirical_fisher), strict=True)
+    )
+    if kind not in formulas:
+        raise unknown_name("kind", kind, formulas)
+    if kind == "fisher":
+        _check_likelihood(net)
+    examples, theta = Examples.of(net, X, Y, sample_weight), net.parameters.copy()
+    n = net.plan.n_parameters
+
+    def product(v: NDArray[Any]) -> NDArray[Any]:
+        return _sum_over_blocks(formulas[kind], examples, theta, vector_like_parameters(net, v.ravel()), max_memory)
+
+    return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=net.dtype)
+
+
+_A = NDArray[Any]
+_Formula = Callable[[Network, ByLayer[_A], Run, Block, tangents.Direction], _A]
+
+
+def _product(
+    formula: _Formula,
+    net: Network,
+    X: ArrayLike,
+    Y: ArrayLike | None,
+    v: ArrayLike,
+    sample_weight: ArrayLike | None,
+    max_memory: int,
+) -> NDArray[Any]:
+    examples = Examples.of(net, X, Y, sample_weight)
+    return _sum_over_blocks(formula, examples, net.parameters, vector_like_parameters(net, v), max_memory)
+
+
+def _sum_over_blocks(
+    formula: _Formula, examples: Examples, theta: NDArray[Any], v: NDArray[Any], max_memory: int
+) -> NDArray[Any]:
+    net = examples.net
+    W, along = net.plan.split(theta)[0], tangents.in_parameters(net.plan, v)
+    total = np.zeros(net.plan.n_parameters, dtype=net.dtype)
+    for block in examples.blocks(max_memory, _ARRAYS, fixed=_VECTORS * net.plan.n_parameters):
+        total += formula(net, W, net.engine.forward(net.plan, theta, block.X), block, along)
+    return total
+
+
+def _hessian(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+    plan = net.plan
+    delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
+    moved = tangents.forward(plan, W, run, along)
+    d_delta = tangents.backward(plan, W, run, delta, moved, tangents.output_delta(plan, run, moved, block.Y), along)
+    product: _A = tangents.gradient(plan, run, delta, moved, d_delta, block.c)
+    return product
+
+
+def _gauss_newton(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+    return _pulled_back(net, W, run, block, along, block.Y)
+
+
+def _true_fisher(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+    """The Hessian of −ln p in a is linear in y for each of these costs: its expectation is that at E[y] = a^L."""
+    return _pulled_back(net, W, run, block, along, run.a[net.L])
+
+
+def _pulled_back(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction, Y: Any) -> _A:
+    plan = net.plan
+    moved = tangents.forward(plan, W, run, along)
+    pulled = reference.propagate(plan, W, run, tangents.gauss_newton_delta(plan, run, moved, Y))
+    product: _A = reference.reduced_gradient(plan, run, pulled, block.c)
+    return product
+
+
+def _empirical_fisher(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+    """⟨∇C_i, v⟩ is R{C_i} = ⟨δ^L, R{z^L}⟩: no gradient of an example is needed."""
+    plan = net.plan
+    delta_L = reference.output_delta(plan, run, block.Y)
+    moved = tangents.forward(plan, W, run, along)
+    c = block.c * np.sum(delta_L * moved.z[plan.L], axis=1)
+    product: _A = reference.reduced_gradient(plan, run, reference.propagate(plan, W, run, delta_L), c)
+    return product
+
+
+_HAVE_A_DISTRIBUTION = ("squared_error", "half_squared_error", "binary_cross_entropy", "poisson", "cross_entropy")
+
+
+def _check_likelihood(net: Network) -> None:
+    name, output = net.cost_function.name, net.activations[-1]
+    if name in _HAVE_A_DISTRIBUTION and (name != "cross_entropy" or output == "softmax"):
+        return
+    got = f"{name} of {output} outputs" if name == "cross_entropy" else name
+    hint = "ggn_vp needs no distribution, nor does the empirical Fisher matrix."
+    expected = f"a cost that is −ln p(y|a) of a distribution: one of {', '.join(_HAVE_A_DISTRIBUTION)} (softmax)"
+    raise InputError(text("cost", expected=expected, got=got, hint=hint))

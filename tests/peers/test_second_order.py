@@ -1,0 +1,29 @@
+"""Hessian-vector products (E31 to E33) against torch's double backward in float64, on every case."""
+
+import numpy as np
+import pytest
+
+from cases import all_problems
+from chainrule import derivatives
+from oracles import relative_error
+
+torch = pytest.importorskip("torch", reason="torch is a peer that users never need: pip install 'chainrule[peers]'")
+pytestmark = pytest.mark.peers
+PROBLEMS = all_problems()
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_hvp(name):
+    from torch_oracle import batch_cost
+
+    problem = PROBLEMS[name]
+    plan = problem.plan
+    v = np.random.default_rng(0).standard_normal(plan.n_parameters)
+    theta = torch.tensor(problem.net.parameters, requires_grad=True)
+    (gradient,) = torch.autograd.grad(batch_cost(problem, theta), theta, create_graph=True)
+    (expected,) = torch.autograd.grad(gradient @ torch.tensor(v), theta, allow_unused=True)
+    expected = np.zeros(plan.n_parameters) if expected is None else expected.numpy()
+    got = derivatives.hvp(problem.net, problem.X, problem.Y, v, problem.weights)
+    # torch differentiates −y ln(softmax) through quotients; what cancels there is of the gradient's size
+    size = np.linalg.norm(expected) + 1e-5 * np.linalg.norm(gradient.detach().numpy())
+    assert np.linalg.norm(got - expected) <= 1e-8 * size or relative_error(got, expected) < 1e-8
