@@ -11,21 +11,37 @@ from chainrule.derivatives.paths import (
     path_sum,
     top_paths,
 )
+from chainrule.derivatives.per_example import (
+    NoiseScale,
+    clipped_gradient,
+    gradient_noise_scale,
+    gradient_variance,
+    per_example_gradients,
+    per_example_norms,
+    sum_of_squares,
+)
 from chainrule.derivatives.products import as_linear_operator, fisher_vp, ggn_vp, hvp
 
 __all__ = [
     "Factor",
     "Multiplications",
+    "NoiseScale",
     "Path",
     "PathSum",
     "as_linear_operator",
+    "clipped_gradient",
     "fisher_vp",
     "ggn_vp",
+    "gradient_noise_scale",
+    "gradient_variance",
     "hvp",
     "input_gradient",
     "jacobian",
     "multiplication_count",
     "path_count",
     "path_sum",
+    "per_example_gradients",
+    "per_example_norms",
+    "sum_of_squares",
     "top_paths",
 ]
