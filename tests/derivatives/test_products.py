@@ -267,7 +267,7 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
             lambda: d.hvp(Network([3, 4, 2], [own, "identity"]), X1, Y1, np.ones(26)),
             DerivativeError,
             "activation my_square of layer 1: expected a second_derivative, got none. Give cr.Activation(…, "
-            "second_derivative=…), or use ggn_vp, which needs none.",
+            "second_derivative=…); products by ggn_vp need none.",
         ),
         (
             lambda: d.ggn_vp(Network([3, 4, 2], ["tanh", "identity"], own_cost), X1, Y1, np.ones(26)),

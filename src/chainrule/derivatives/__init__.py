@@ -1,6 +1,16 @@
 """Derivatives beyond the gradient of the cost."""
 
-from chainrule.derivatives.inputs import input_gradient, jacobian
+from chainrule.derivatives.between_layers import layer_jacobian, sensitivity_profile
+from chainrule.derivatives.inputs import (
+    IntegratedGradients,
+    cost_input_gradient,
+    input_gradient,
+    input_hessian,
+    integrated_gradients,
+    jacobian,
+    jvp,
+    vjp,
+)
 from chainrule.derivatives.paths import (
     Factor,
     Multiplications,
@@ -24,24 +34,32 @@ from chainrule.derivatives.products import as_linear_operator, fisher_vp, ggn_vp
 
 __all__ = [
     "Factor",
+    "IntegratedGradients",
     "Multiplications",
     "NoiseScale",
     "Path",
     "PathSum",
     "as_linear_operator",
     "clipped_gradient",
+    "cost_input_gradient",
     "fisher_vp",
     "ggn_vp",
     "gradient_noise_scale",
     "gradient_variance",
     "hvp",
     "input_gradient",
+    "input_hessian",
+    "integrated_gradients",
     "jacobian",
+    "jvp",
+    "layer_jacobian",
     "multiplication_count",
     "path_count",
     "path_sum",
     "per_example_gradients",
     "per_example_norms",
+    "sensitivity_profile",
     "sum_of_squares",
     "top_paths",
+    "vjp",
 ]

@@ -1,19 +1,32 @@
-"""Derivatives of the network itself in its input (E11): 004."""
+"""Derivatives in the input: of the network itself (E11, 004), and of the cost (E9)."""
 
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.engine.inputs import cast, check_rows, row_blocks
+from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples
+from chainrule.engine import reference, tangents
+from chainrule.engine.inputs import cast, real_array
 from chainrule.engine.network import Network
-from chainrule.errors import InputError, text
+from chainrule.engine.plan import ByLayer
+from chainrule.engine.reference import Run
+from chainrule.errors import InputError, is_count, text, unknown_name
+
+Of = Literal["a", "z"]
+"""What is differentiated: the outputs a^L, or z^L, before the output activation."""
+
+_A = NDArray[Any]
+_ARRAYS, _TANGENTS = 4, 9  # for each unit and example: a, z, δ and what is on the way; with the tangents of these
 
 
-def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
+def input_gradient(
+    net: Network, X: ArrayLike, output: int = 0, *, of: Of = "a", max_memory: int = MAX_MEMORY
+) -> NDArray[Any]:
     """∇_x a^L_o of each example (E11): no cost; δ^L_j = [j = o] g_L'(z^L_o), (E6) down to layer 1, then 𝒲^1.
 
     For a softmax output δ^L is the full row ∂a^L_o/∂z^L_j.
@@ -24,6 +37,10 @@ def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
     X : array (m, n_0), any real dtype, finite
     output : int
         o, 0 to n_L − 1.
+    of : "a" or "z"
+        "z" gives ∇_x z^L_o, before the output activation: δ^L_j = [j = o].
+    max_memory : int
+        Bytes of workspace at most, beside the result.
 
     Returns
     -------
@@ -33,7 +50,8 @@ def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
     Raises
     ------
     InputError
-        For an output that the network doesn't have, and for X as `Network.forward` does.
+        For an output that the network doesn't have, for X as `Network.forward` does, and for a budget in which not
+        even one example is worked.
 
     Examples
     --------
@@ -46,24 +64,20 @@ def input_gradient(net: Network, X: ArrayLike, output: int = 0) -> NDArray[Any]:
 
     Source: 004.
     """
-    try:
-        o = operator.index(output)
-    except TypeError:
-        o = -1
-    if not 0 <= o < net.sizes[-1]:
-        hint = "Outputs are counted from 0."
-        expected = f"a whole number 0 to {net.sizes[-1] - 1}"
-        raise InputError(text("output", expected=expected, got=repr(output), hint=hint))
-    return _gradients(net, X, [o])[:, 0]
+    return _gradients(net, X, [_output(net, output)], of, max_memory)[:, 0]
 
 
-def jacobian(net: Network, X: ArrayLike) -> NDArray[Any]:
+def jacobian(net: Network, X: ArrayLike, *, of: Of = "a", max_memory: int = MAX_MEMORY) -> NDArray[Any]:
     """J = ∂a^L/∂x of each example (E11): all outputs' gradients.
 
     Parameters
     ----------
     net : Network
     X : array (m, n_0), any real dtype, finite
+    of : "a" or "z"
+        "z" gives ∂z^L/∂x.
+    max_memory : int
+        Bytes of workspace at most, beside the result.
 
     Returns
     -------
@@ -73,7 +87,7 @@ def jacobian(net: Network, X: ArrayLike) -> NDArray[Any]:
     Raises
     ------
     InputError
-        For X as `Network.forward` does.
+        As `input_gradient` does.
 
     Examples
     --------
@@ -84,14 +98,257 @@ def jacobian(net: Network, X: ArrayLike) -> NDArray[Any]:
 
     Source: 004.
     """
-    return _gradients(net, X, list(range(net.sizes[-1])))
+    return _gradients(net, X, list(range(net.sizes[-1])), of, max_memory)
 
 
-def _gradients(net: Network, X: ArrayLike, outputs: list[int]) -> NDArray[Any]:
-    plan, rows = net.plan, check_rows(X, net.sizes[0])
-    result = np.empty((len(rows), len(outputs), net.sizes[0]), dtype=net.dtype)
-    for block in row_blocks(len(rows)):
-        run = net.engine.forward(plan, net.parameters, cast(rows[block], plan.dtype, "X", block.start))
-        for position, output in enumerate(outputs):
-            result[block, position] = net.engine.input_gradient(plan, net.parameters, run, output)
+def cost_input_gradient(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int = MAX_MEMORY) -> NDArray[Any]:
+    """∂C_i/∂x of each example, (m, n_0): (E9) with ℓ = 1, neither averaged nor weighted.
+
+    Parameters
+    ----------
+    net : Network
+    X : array (m, n_0), any real dtype, finite
+    Y : array
+        Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
+    max_memory : int
+        Bytes of workspace at most, beside the result.
+
+    Raises
+    ------
+    InputError
+        For a bad X or Y, and a budget in which not even one example is worked.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net, X, Y = cr.Network([3, 4, 2], dtype="float64"), np.eye(3), [0, 1, 1]
+    >>> np.allclose(d.cost_input_gradient(net, X, Y), net.backward(net.forward(X), Y).x)
+    True
+
+    Source: 004 (its last step), 003 (28).
+    """
+    examples = Examples.of(net, X, Y)
+    result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
+    for block, run, W in _runs(examples, max_memory, _ARRAYS):
+        result[block.rows] = _to_input(net, W, run, reference.output_delta(net.plan, run, block.Y))
     return result
+
+
+def vjp(net: Network, X: ArrayLike, u: ArrayLike, *, of: Of = "a", max_memory: int = MAX_MEMORY) -> NDArray[Any]:
+    """Jᵀu of each example, (m, n_0), with J of `jacobian`: one backward pass, whatever the number of outputs.
+
+    Parameters
+    ----------
+    u : array (m, n_L), or (n_L,) for all examples alike
+
+    The other parameters and errors are those of `jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net, X, u = cr.Network([3, 4, 2], dtype="float64"), np.eye(3), np.array([1.0, -2.0])
+    >>> np.allclose(d.vjp(net, X, u), u @ d.jacobian(net, X))
+    True
+
+    Source: 004.
+    """
+    examples = Examples.of(net, X)
+    given, of = _rows_like(u, "u", len(examples), net.sizes[-1], net), _read_of(of)
+    result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
+    for block, run, W in _runs(examples, max_memory, _ARRAYS):
+        result[block.rows] = _to_input(net, W, run, _seed(net, run, given[block.rows], of))
+    return result
+
+
+def jvp(net: Network, X: ArrayLike, v: ArrayLike, *, of: Of = "a", max_memory: int = MAX_MEMORY) -> NDArray[Any]:
+    """Jv of each example, (m, n_L), with J of `jacobian`: how the outputs change along v (E31), one forward pass.
+
+    Parameters
+    ----------
+    v : array (m, n_0), or (n_0,) for all examples alike
+
+    The other parameters and errors are those of `jacobian`.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net, X, v = cr.Network([3, 4, 2], dtype="float64"), np.eye(3), np.array([1.0, -2.0, 0.5])
+    >>> np.allclose(d.jvp(net, X, v), d.jacobian(net, X) @ v)
+    True
+    """
+    examples = Examples.of(net, X)
+    given, of = _rows_like(v, "v", len(examples), net.sizes[0], net), _read_of(of)
+    result = np.empty((len(examples), net.sizes[-1]), dtype=net.dtype)
+    for block, run, W in _runs(examples, max_memory, _ARRAYS):
+        moved = tangents.forward(net.plan, W, run, tangents.in_inputs(given[block.rows]))
+        result[block.rows] = moved.z[net.L] if of == "z" else moved.a[net.L]
+    return result
+
+
+def input_hessian(
+    net: Network, X: ArrayLike, output: int = 0, *, of: Of = "a", max_memory: int = MAX_MEMORY
+) -> NDArray[Any]:
+    """∂²a^L_o/∂x² of each example, (m, n_0, n_0), exact and symmetric: (E11) differentiated along every input (E33).
+
+    Parameters and errors are those of `input_gradient`; DerivativeError, too, for an activation of the user's own
+    without a second derivative. At a kink it is that of the side where the derivative is taken: 0 for relu.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net = cr.Network([2, 1], "exp", bias=False, dtype="float64")
+    >>> net.parameters = [2.0, 3.0]
+    >>> d.input_hessian(net, [[0.0, 0.0]])[0].tolist()  # of e^(2x + 3y)
+    [[4.0, 6.0], [6.0, 9.0]]
+    """
+    examples, o, of = Examples.of(net, X), _output(net, output), _read_of(of)
+    plan, n = net.plan, net.sizes[0]
+    result = np.empty((len(examples), n, n), dtype=net.dtype)
+    for block, run, W in _runs(examples, max_memory, _TANGENTS):
+        chosen = _one_hot(net, len(block.X), o)
+        delta = reference.propagate(plan, W, run, _seed(net, run, chosen, of))
+        for k in range(n):
+            along = tangents.in_inputs(np.broadcast_to(np.eye(1, n, k, dtype=net.dtype), block.X.shape))
+            moved = tangents.forward(plan, W, run, along)
+            d_top = np.zeros_like(chosen)
+            if of == "a":
+                d_top = tangents.second_vjp(plan, plan.L)(run.z[plan.L], chosen, moved.z[plan.L])
+            d_delta = tangents.backward(plan, W, run, delta, moved, d_top, along)
+            result[block.rows, k] = tangents.x(W, delta, d_delta, along)
+        some = result[block.rows]
+        result[block.rows] = (some + some.transpose(0, 2, 1)) / 2
+    return result
+
+
+class IntegratedGradients(NamedTuple):
+    """`attributions`, (m, n_0), what each input adds to the output on the way from the baseline, and `gap`, (m,).
+
+    `gap` is Σ_k attributions_k − [a^L_o(x) − a^L_o(baseline)], which would be 0 with infinitely many steps.
+    """
+
+    attributions: NDArray[Any]
+    gap: NDArray[Any]
+
+
+def integrated_gradients(
+    net: Network,
+    X: ArrayLike,
+    output: int = 0,
+    *,
+    baseline: ArrayLike | None = None,
+    steps: int = 50,
+    of: Of = "a",
+    max_memory: int = MAX_MEMORY,
+) -> IntegratedGradients:
+    """(x_k − x'_k) ∫₀¹ ∂a^L_o/∂x_k (x' + t(x − x')) dt for each input (E41), by Gauss-Legendre quadrature.
+
+    Parameters
+    ----------
+    baseline : array (n_0,) or (m, n_0), optional
+        x', where attributions are 0; zeros without it.
+    steps : int
+        Points of the quadrature, each of which costs a gradient. Make it larger where the gap is too large.
+
+    The other parameters and errors are those of `input_gradient`.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule import derivatives as d
+    >>> net = cr.Network([3, 4, 1], "tanh", dtype="float64")
+    >>> found = d.integrated_gradients(net, [[1.0, -2.0, 0.5]])
+    >>> found.attributions.shape, bool(abs(found.gap[0]) < 1e-12)
+    ((1, 3), True)
+
+    Source: M. Sundararajan et al., Axiomatic attribution for deep networks, 2017.
+    """
+    examples, o, of = Examples.of(net, X), _output(net, output), _read_of(of)
+    if not is_count(steps):
+        raise InputError(
+            text("steps", expected="a whole number ≥ 1", got=repr(steps), hint="It is the number of gradients.")
+        )
+    plan, shape = net.plan, (len(examples), net.sizes[0])
+    start = _rows_like(0.0 if baseline is None else baseline, "baseline", *shape, net)
+    nodes, shares = np.polynomial.legendre.leggauss(steps)
+    result, gap = np.empty(shape, dtype=net.dtype), np.empty(len(examples), dtype=net.dtype)
+    W, theta = net.W, net.parameters
+    for block in examples.blocks(max_memory, _ARRAYS + 3):
+        x0, total = start[block.rows], np.zeros(block.X.shape)
+        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+            run = net.engine.forward(plan, theta, x0 + net.dtype.type(node) * (block.X - x0))
+            total += share * _to_input(net, W, run, _seed(net, run, _one_hot(net, len(x0), o), of))
+        result[block.rows] = (block.X - x0) * total
+        ends = [net.engine.forward(plan, theta, np.ascontiguousarray(x)) for x in (x0, block.X)]
+        change = np.subtract(*[(run.z if of == "z" else run.a)[plan.L][:, o].astype(float) for run in reversed(ends)])
+        gap[block.rows] = result[block.rows].sum(axis=1, dtype=float) - change
+    return IntegratedGradients(result, gap)
+
+
+def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:
+    examples, of = Examples.of(net, X), _read_of(of)
+    result = np.empty((len(examples), len(outputs), net.sizes[0]), dtype=net.dtype)
+    for block, run, W in _runs(examples, max_memory, _ARRAYS):
+        for position, o in enumerate(outputs):
+            if of == "a":
+                result[block.rows, position] = net.engine.input_gradient(net.plan, net.parameters, run, o)
+            else:
+                result[block.rows, position] = _to_input(net, W, run, _one_hot(net, len(block.X), o))
+    return result
+
+
+def _runs(examples: Examples, max_memory: int, arrays: int) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
+    net = examples.net
+    for block in examples.blocks(max_memory, arrays):
+        yield block, net.engine.forward(net.plan, net.parameters, block.X), net.W
+
+
+def _seed(net: Network, run: Run, da: _A, of: Of) -> _A:
+    """δ^L for a cotangent of a^L or of z^L, (m, n_L)."""
+    if of == "z":
+        return da
+    seed: _A = net.plan.activation(net.L).vjp(run.z[net.L], da)
+    return seed
+
+
+def _to_input(net: Network, W: ByLayer[_A], run: Run, delta_L: _A) -> _A:
+    x: _A = reference.propagate(net.plan, W, run, delta_L)[1] @ W[1].T  # (E9) with ℓ = 1
+    return x
+
+
+def _one_hot(net: Network, m: int, output: int) -> _A:
+    chosen = np.zeros((m, net.sizes[-1]), dtype=net.dtype)
+    chosen[:, output] = 1
+    return chosen
+
+
+def _rows_like(values: Any, name: str, m: int, n: int, net: Network) -> _A:
+    """Read an array (m, n), or one row for all, in the network's dtype."""
+    array = real_array(name, values)
+    if array.shape not in ((), (n,), (m, n)) or (array.ndim == 0 and name != "baseline"):
+        hint = "One row of it is taken for all examples."
+        expected, got = f"shape ({m}, {n}) or ({n},)", f"shape {array.shape}"
+        raise InputError(text(name, expected=expected, got=got, hint=hint))
+    return np.broadcast_to(cast(np.atleast_1d(array), net.plan.dtype, name), (m, n))
+
+
+def _read_of(of: Any) -> Of:
+    for known in get_args(Of):
+        if of == known:
+            return known  # type: ignore[no-any-return]
+    raise unknown_name("of", of, get_args(Of))
+
+
+def _output(net: Network, output: Any) -> int:
+    try:
+        o = operator.index(output)
+    except TypeError:
+        o = -1
+    if not 0 <= o < net.sizes[-1]:
+        hint = "Outputs are counted from 0."
+        expected = f"a whole number 0 to {net.sizes[-1] - 1}"
+        raise InputError(text("output", expected=expected, got=repr(output), hint=hint))
+    return o

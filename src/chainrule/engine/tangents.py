@@ -80,7 +80,7 @@ def second_vjp(plan: Plan, l: int) -> Callable[[Array, Array, Array], Array]:
     found = g.second_vjp
     if found is None:
         missing = "second_vjp" if g.coupled else "second_derivative"
-        hint = f"Give cr.{type(g).__name__}(…, {missing}=…), or use ggn_vp, which needs none."
+        hint = f"Give cr.{type(g).__name__}(…, {missing}=…); products by ggn_vp need none."
         raise DerivativeError(text(f"activation {g.name} of layer {l}", expected=f"a {missing}", got="none", hint=hint))
     return found
 
