@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import derivatives
+from chainrule.engine import tangents
 from chainrule.errors import PairError
 from chainrule.maths import activations, costs, finite_differences, initializers, pairs, penalties, schedules, updates
 from chainrule.training.lbfgs import LBFGS
@@ -173,7 +175,7 @@ STATEMENTS = {
             "down to ℓ = 1, and ∇_x a^L_o = W^1ᵀ δ^1.",
             (f"{ENGINE}.input_gradient", "chainrule.derivatives.inputs.input_gradient"),
             "`cr.derivatives.input_gradient(net, X, output=o)`; all outputs together, the Jacobian: "
-            "`cr.derivatives.jacobian(net, X)`",
+            "`cr.derivatives.jacobian(net, X)`; along a direction: `jvp`, `vjp`; between layers: `layer_jacobian`",
         ),
     ),
     "The chain rule before it is organised": (
@@ -227,6 +229,20 @@ STATEMENTS = {
         ),
     ),
 }
+
+DERIVATIVES = (
+    (tangents.forward, "tangent of the forward pass"),
+    (tangents.output_delta, "tangent of δ^L"),
+    (tangents.backward, "tangent of the backward pass, `cr.derivatives.hvp`"),
+    (derivatives.ggn_vp, "generalised Gauss-Newton matrix, `cr.derivatives.ggn_vp`"),
+    (derivatives.fisher_vp, "Fisher matrices, `cr.derivatives.fisher_vp`"),
+    (derivatives.per_example_norms, "norms of examples' gradients, `cr.derivatives.per_example_norms`"),
+    (derivatives.sum_of_squares, "sum of squared gradients, `cr.derivatives.sum_of_squares`"),
+    (derivatives.gradient_variance, "variance of the gradient, `cr.derivatives.gradient_variance`"),
+    (derivatives.gradient_noise_scale, "gradient noise scale, `cr.derivatives.gradient_noise_scale`"),
+    (derivatives.clipped_gradient, "sum of clipped gradients, `cr.derivatives.clipped_gradient`"),
+    (derivatives.integrated_gradients, "integrated gradients, `cr.derivatives.integrated_gradients`"),
+)
 
 ETAS = ("Constant", "Step", "Exponential", "Cosine", "InverseScaling", "WarmUp", "Adaptive")
 
@@ -354,6 +370,10 @@ def equations_page() -> Iterator[str]:
     yield from described(LBFGS, '`"lbfgs"`, `cr.LBFGS`')
     yield ""
     yield "The gradient is that of cost and penalty (E29) together. The iteration is SciPy's L-BFGS-B without bounds."
+    yield from ("", "## Derivatives beyond the gradient")
+    yield from ("", plain(opening(tangents)[1]))
+    for function, title in DERIVATIVES:
+        yield from described(function, title)
     yield from ("", "## Initializers", "", plain(opening(initializers)[0]), "", plain(opening(initializers)[1]), "")
     rows = [[f"`{name}`", plain(first_line(f))] for name, f in initializers.INITIALIZERS.items()]
     yield from table(["`initializer=`", "weights"], rows)
@@ -368,7 +388,8 @@ def described(thing: Any, title: str) -> Iterator[str]:
     """Show a numbered class or function by its own docstring, with its settings."""
     yield from ("", f"### ({numbered(thing)}) {title}")
     for paragraph in opening(thing):
-        yield from ("", plain(paragraph))
+        if not re.match(r"(The other p|P)arameters\b", paragraph):
+            yield from ("", plain(paragraph))
     yield ""
     settings = dataclasses.fields(thing) if dataclasses.is_dataclass(thing) else ()
     shown = [

@@ -102,7 +102,9 @@ def per_example_norms(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: i
 def sum_of_squares(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int = MAX_MEMORY) -> NDArray[Any]:
     """Σ_i (∇C_i)², squared entry by entry, (|θ|,): for 𝒲^ℓ it is (A^{ℓ−1})²ᵀ(Δ^ℓ)² with squared entries (E37).
 
-    Not divided by anything. Parameters and errors are those of `per_example_gradients`.
+    Not divided by anything.
+
+    Parameters and errors are those of `per_example_gradients`.
 
     Examples
     --------
