@@ -37,6 +37,7 @@ PAGES = (
     "how-to/own-activation-and-cost.md",
     "how-to/stop-early-and-restore.md",
     "how-to/see-every-derivative.md",
+    "how-to/look-at-a-fit.md",
     "how-to/move-from-scikit-learn.md",
     "how-to/choose-backend-and-threads.md",
     "explanation/numerics.md",
