@@ -209,7 +209,7 @@ def top_paths(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, 
     Returns
     -------
     tuple of Path
-        Of equal ones those that end in earlier units come first.
+        Of equal ones those through earlier units come first, layer by layer from ℓ up.
 
     Raises
     ------
@@ -238,12 +238,22 @@ def top_paths(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, 
         chosen, magnitudes = [], []
         for p in [j] if q == layer else range(net.sizes[q]):
             candidates = (best * np.abs(terms.W[q + 1][p])[:, np.newaxis] * abs(terms.slopes[q][p])).ravel()
-            chosen.append(np.argsort(-candidates, kind="stable")[:k])
+            chosen.append(_largest(candidates, k))
             magnitudes.append(candidates[chosen[-1]])
         came[q] = np.divmod(np.array(chosen), best.shape[1])
         best = np.array(magnitudes)
     ranks = range(best.shape[1] if layer < net.L else 1)
     return tuple(terms.path((from_unit, j, *_units_above(came, rank))) for rank in ranks)
+
+
+def _largest(values: _F, k: int) -> NDArray[np.intp]:
+    """Where the k largest are, the largest first, of equal ones those that come first."""
+    at = np.arange(len(values))
+    if k < len(values):
+        least = np.partition(values, -k)[-k]
+        more, alike = np.flatnonzero(values > least), np.flatnonzero(values == least)
+        at = np.sort(np.concatenate([more, alike[: k - len(more)]]))
+    return at[np.argsort(-values[at], kind="stable")]
 
 
 def _units_above(came: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]], rank: int) -> Iterator[int]:
