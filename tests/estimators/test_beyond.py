@@ -354,6 +354,8 @@ def test_E11_input_gradient_of_a_regressor():
     for output in range(3):
         expected = _differences(lambda X, output=output: reg.predict(X)[:, output], X[:5])
         np.testing.assert_allclose(reg.input_gradient(X[:5], output), expected, **DIFFERENCES)
+        np.testing.assert_allclose(reg.jacobian(X[:5])[:, output], expected, **DIFFERENCES)
+    assert reg.jacobian(X[:5]).shape == (5, 3, X.shape[1])
     with pytest.raises(
         cr.InputError, match=r"output: expected a whole number 0 to 2, got 3. Outputs are counted from 0\."
     ):

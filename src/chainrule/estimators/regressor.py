@@ -192,6 +192,21 @@ out_activation_, network_
         check_is_fitted(self)
         return derivatives.input_gradient(self._linked(), dense(self._check_rows(X)), output)
 
+    def jacobian(self, X: Any) -> NDArray[Any]:
+        """Give the gradients of all outputs in X (E11), in the units of X and y.
+
+        Parameters
+        ----------
+        X : array or sparse matrix (m, n_features)
+
+        Returns
+        -------
+        array (m, n_outputs, n_features)
+            [:, o] is `input_gradient(X, o)`.
+        """
+        check_is_fitted(self)
+        return derivatives.jacobian(self._linked(), dense(self._check_rows(X)))
+
     def __sklearn_tags__(self) -> Any:
         """Say that several outputs are taken."""
         tags = super().__sklearn_tags__()
