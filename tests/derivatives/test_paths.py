@@ -105,11 +105,13 @@ def test_top_paths_of_a_network_whose_paths_no_one_could_enumerate():
     assert len({path.units for path in top}) == 300
 
 
-def test_of_equal_paths_those_that_end_in_earlier_units_come_first():
-    net = Network([1, 2, 3, 2], "identity", dtype="float64", bias=False, initializer="zeros")
-    net.parameters = np.ones(net.plan.n_parameters)
-    top = d.top_paths(net, [1.0], [0.0, 0.0], weight=(1, 0, 0), k=4)
-    assert [path.units for path in top] == [(0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0), (0, 0, 1, 1)]
+def test_more_layers_than_an_array_has_axes():
+    net = Network([1] * 80, "identity", dtype="float64", bias=False)
+    net.parameters = np.linspace(0.9, 1.1, 79)
+    found = d.path_sum(net, [0.5], [1.0], (1, 0, 0))
+    assert found.n_paths == 1
+    assert found.value == pytest.approx(found.by_dynamic_programming, rel=1e-12)
+    assert len(d.top_paths(net, [0.5], [1.0], (1, 0, 0))[0].factors) == 79 + 78 + 2
 
 
 def test_E13_counts():
@@ -170,6 +172,8 @@ def test_what_a_path_ends_in(activations, cost, names):
 
 
 GOOD = Network([3, 4, 2], ["tanh", "identity"], dtype="float64")
+HUGE = Network([1, 1, 2, 1], "identity", bias=False, dtype="float64")
+HUGE.parameters = [1, 1e200, 0, 1e200, 1e200]
 NOT_A_WEIGHT = (
     "expected three whole numbers (layer, j, k), got {}. For example weight=(1, 0, 0): from input 0 to unit 0"
 )
@@ -228,6 +232,20 @@ FROM_TO = "It is (layer, j, k): the weight leads from unit k of the layer below 
             lambda: d.path_sum(Network([3, 4, 2], ["softmax", "identity"]), [1, 2, 3], [0, 1], (1, 0, 0)),
             "weight (1, 0, 0): expected elementwise activations in layers 1 to 1, through which paths lead unit by "
             "unit, got softmax in layer 1. net.backward takes the whole ∂a/∂z there (E6).",
+        ),
+        (
+            lambda: d.path_sum(HUGE, [1e-300], [1e150], (1, 0, 0)),
+            "weight (1, 0, 0): expected products that float64 holds, got a path whose product is infinite or undefined. "
+            "Scale x, or the network's weights.",
+        ),
+        (
+            lambda: d.top_paths(HUGE, [1e-300], [1e150], (1, 0, 0)),
+            "weight (1, 0, 0): expected products that float64 holds, got a path whose product is infinite or undefined. "
+            "Scale x, or the network's weights.",
+        ),
+        (
+            lambda: d.path_sum(GOOD, [[1], [2, 3]], [0, 1], (1, 0, 0)),
+            "x: expected a rectangular array, got rows of unequal length. Every row needs the same number of entries.",
         ),
         (
             lambda: d.path_count(GOOD, 0),

@@ -117,13 +117,32 @@ def test_a_small_budget_of_memory_gives_the_same():
     net = Network([30, 20, 4], ["tanh", "softmax"], "cross_entropy", dtype="float64")
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((700, 30)), rng.integers(0, 4, 700)
-    budget = 8 * net.plan.n_parameters * 8 + 3 * 5 * 54 * 8  # three rows
+    budget = 16 * net.plan.n_parameters * 8 + 3 * (14 * 54 + 8 * 30) * 8  # three rows
     for function in (d.per_example_gradients, d.per_example_norms, d.sum_of_squares, d.gradient_variance):
         assert relative_error(function(net, X, Y, max_memory=budget), function(net, X, Y)) < 1e-11
     clipped = d.clipped_gradient(net, X, Y, 0.3, max_memory=budget)
     assert relative_error(clipped, d.clipped_gradient(net, X, Y, 0.3)) < 1e-12
     noise = d.gradient_noise_scale(net, X, Y, max_memory=budget)
     np.testing.assert_allclose(noise, d.gradient_noise_scale(net, X, Y), rtol=1e-9)
+
+
+def test_float32_loses_no_digits_to_the_difference():
+    """Gradients that are nearly equal: their variance is 1e-8 of their squares."""
+    rng = np.random.default_rng(1)
+    X, Y = (1 + 1e-4 * rng.standard_normal((2048, 1))).astype("float32"), np.ones(2048, dtype="float32")
+    narrow, wide = (Network([1, 1], "identity", initializer="zeros", dtype=dtype) for dtype in ("float32", "float64"))
+    np.testing.assert_allclose(
+        d.gradient_variance(narrow, X, Y), d.gradient_variance(wide, X, Y), rtol=1e-6, atol=1e-12
+    )
+    np.testing.assert_allclose(d.gradient_noise_scale(narrow, X, Y), d.gradient_noise_scale(wide, X, Y), rtol=1e-6)
+
+
+def test_float32_whose_squares_are_too_small_or_too_large():
+    net = Network([1, 1], "identity", bias=False, initializer="zeros")
+    for x, y in ((1e-15, 1e-10), (1e10, 1e11)):  # the gradient is −2xy
+        assert d.per_example_norms(net, [[x]], [y])[0] == pytest.approx(2 * x * y, rel=1e-5)
+    assert d.clipped_gradient(net, [[1e10]], [1e11], 1.0)[0] == pytest.approx(-1, rel=1e-6)
+    assert d.clipped_gradient(net, [[1.0], [1.0]], [0.0, 1.0], 1e-50).tolist() == [0.0]
 
 
 NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
@@ -134,7 +153,7 @@ NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
     [
         (
             lambda: d.per_example_norms(NET, X, Y, max_memory=10),
-            "max_memory: expected at least 240 bytes, which one example of this network takes here, got 10. Make it "
+            "max_memory: expected at least 432 bytes, which one example of this network takes here, got 10. Make it "
             "larger, or leave it out.",
         ),
         (
@@ -144,6 +163,14 @@ NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
         (
             lambda: d.clipped_gradient(NET, X, Y, "one"),
             "max_norm: expected a number > 0, got 'one'. It is the length that no example's gradient exceeds.",
+        ),
+        (
+            lambda: d.clipped_gradient(NET, X, Y, True),
+            "max_norm: expected a number > 0, got True. It is the length that no example's gradient exceeds.",
+        ),
+        (
+            lambda: d.per_example_norms(NET, X, None),
+            "Y: expected real numbers, got dtype object. If it holds numbers only, give numpy.array(Y, dtype=float).",
         ),
         (lambda: d.gradient_variance(NET, X, Y, 2), "ddof: expected 0 or 1, got 2. 0 divides by m, 1 by m − 1."),
         (

@@ -61,7 +61,7 @@ def test_the_matrices_are_symmetric_and_two_of_them_not_negative(problem):
 
 
 def _empirical(net, X, Y, v, weights=None, **more):
-    return d.fisher_vp(net, X, Y, v, "empirical", weights, **more)
+    return d.fisher_vp(net, X, Y, v, weights, kind="empirical", **more)
 
 
 def test_E34_without_curvature_of_the_network_the_hessian_is_the_gauss_newton_matrix():
@@ -153,14 +153,14 @@ def test_a_small_budget_of_memory_gives_the_same(product):
     X, Y = rng.standard_normal((700, 64)), rng.integers(0, 10, 700)
     v, weights = rng.standard_normal(problem.plan.n_parameters), rng.uniform(0, 1, 700)
     whole = product(problem.net, X, Y, v, weights)
-    fixed = 6 * problem.plan.n_parameters * 8
+    fixed, row = 6 * problem.plan.n_parameters * 8, (8 * (64 + 16 + 10) + 8 * 64) * 8
     for rows in (1, 7):
-        budget = fixed + rows * 8 * (64 + 16 + 10) * 8
+        budget = fixed + rows * row
         assert relative_error(product(problem.net, X, Y, v, weights, max_memory=budget), whole) < 1e-12
     with pytest.raises(InputError) as error:
-        product(problem.net, X, Y, v, weights, max_memory=budget - 7 * 8 * 90 * 8)
+        product(problem.net, X, Y, v, weights, max_memory=budget - 7 * row)
     assert str(error.value) == (
-        f"max_memory: expected at least {fixed + 8 * 90 * 8:,} bytes, which one example of this network takes here, got "
+        f"max_memory: expected at least {fixed + row:,} bytes, which one example of this network takes here, got "
         f"{fixed:,}. Make it larger, or leave it out."
     )
 
@@ -180,7 +180,7 @@ def test_the_operator_is_the_matrix_at_the_parameters_of_its_making(kind, produc
     X, Y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
     n = net.plan.n_parameters
     dense = np.array([product(net, X, Y, unit) for unit in np.eye(n)])
-    operator = d.as_linear_operator(net, X, Y, kind)
+    operator = d.as_linear_operator(net, X, Y, kind=kind)
     assert operator.shape == (n, n)
     assert operator.dtype == np.float64
     net.parameters = np.zeros(n)
@@ -202,6 +202,13 @@ def test_float32_gives_float32_near_float64():
         assert relative_error(got, product(wide, X, Y, v)) < 1e-5  # some tens of roundings of 6e-8
 
 
+def test_an_unmatched_pair_with_an_output_whose_square_is_no_float32():
+    net = Network([1, 1], "softplus", "poisson")
+    net.parameters = [-60.0, 0.0]  # a = ln(1 + e^−60) = e^−60, and so is g'
+    expected = float(np.exp(np.float64(-60.0)))  # g'²/a
+    np.testing.assert_allclose(d.fisher_vp(net, [[1.0]], None, [1.0, 0.0]), [expected, expected], rtol=1e-5)
+
+
 X1, Y1 = np.ones((2, 3)), np.array([0, 1])
 GOOD = Network([3, 4, 2], ["tanh", "identity"], dtype="float64")
 HUBER = Network([3, 4, 2], ["tanh", "identity"], "huber", dtype="float64")
@@ -216,12 +223,28 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
         (
             lambda: d.hvp(GOOD, X1, Y1, np.ones(25)),
             InputError,
-            f"v: expected real numbers of shape (26,), got shape (25,) of dtype float64. {LAID_OUT}",
+            f"v: expected shape (26,), got shape (25,). {LAID_OUT}",
         ),
         (
             lambda: d.ggn_vp(GOOD, X1, Y1, np.ones(26, dtype=complex)),
             InputError,
-            f"v: expected real numbers of shape (26,), got shape (26,) of dtype complex128. {LAID_OUT}",
+            "v: expected real numbers, got dtype complex128. Split a complex number into two columns, real and imaginary part.",
+        ),
+        (
+            lambda: d.fisher_vp(GOOD, X1, Y1, np.ones(26), kind=["true"]),
+            InputError,
+            "unknown kind: expected one of empirical, true, got ['true']. Did you mean true?",
+        ),
+        (
+            lambda: d.as_linear_operator(GOOD, X1, Y1, max_memory=np.uint8(200)),
+            InputError,
+            "max_memory: expected at least 2,080 bytes, which one example of this network takes here, got 200. Make it "
+            "larger, or leave it out.",
+        ),
+        (
+            lambda: d.hvp(GOOD, X1, None, np.ones(26)),
+            InputError,
+            "Y: expected real numbers, got dtype object. If it holds numbers only, give numpy.array(Y, dtype=float).",
         ),
         (
             lambda: d.hvp(GOOD, X1, Y1, np.full(26, np.nan)),
@@ -241,7 +264,7 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
             "the empirical Fisher matrix.",
         ),
         (
-            lambda: d.as_linear_operator(HUBER, X1, np.ones((2, 2)), "fisher"),
+            lambda: d.as_linear_operator(HUBER, X1, np.ones((2, 2)), kind="fisher"),
             InputError,
             "cost: expected a cost that is −ln p(y|a) of a distribution: one of squared_error, half_squared_error, "
             "binary_cross_entropy, poisson, cross_entropy (softmax), got huber. ggn_vp needs no distribution, nor does "
@@ -259,7 +282,7 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
             "unknown kind: expected one of empirical, true, got 'treu'. Did you mean true?",
         ),
         (
-            lambda: d.as_linear_operator(GOOD, X1, Y1, "hesse"),
+            lambda: d.as_linear_operator(GOOD, X1, Y1, kind="hesse"),
             InputError,
             "unknown kind: expected one of empirical_fisher, fisher, ggn, hessian, got 'hesse'. Did you mean hessian?",
         ),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import MAX_MEMORY, Examples
+from chainrule.derivatives.per_example import squared_lengths
 from chainrule.engine import reference
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text
@@ -100,13 +101,13 @@ def sensitivity_profile(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory:
     >>> bool((profile[:, 1] < 0.01 * profile[:, 5]).all())
     True
     """
-    examples, plan, W = Examples.of(net, X, Y), net.plan, net.W
+    examples, plan, W = Examples.with_targets(net, X, Y), net.plan, net.W
     profile = np.empty((len(examples), plan.L + 1), dtype=net.dtype)
     for block in examples.blocks(max_memory, _ARRAYS):
         run = net.engine.forward(plan, net.parameters, block.X)
         delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
         for layer, rows in {0: delta[1] @ W[1].T, **delta}.items():
-            profile[block.rows, layer] = np.linalg.norm(rows, axis=1)
+            profile[block.rows, layer] = np.sqrt(squared_lengths(rows))
     return profile
 
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
-from chainrule.engine.inputs import ROWS_AT_ONCE, Targets, cast, check_rows, check_targets, check_weights
+from chainrule.engine.inputs import (
+    ROWS_AT_ONCE,
+    Targets,
+    cast,
+    check_rows,
+    check_targets,
+    check_weights,
+    real_array,
+)
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
 
 MAX_MEMORY = 256 * 2**20
 """Bytes of workspace that a function takes at most, beside its result, unless it is told otherwise."""
+
+_AT_WORK = 8
+"""Arrays that the formula of an activation holds at most while it is computed."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,16 @@ class Examples:
     weights: NDArray[Any] | None = None
 
     @classmethod
-    def of(
-        cls, net: Network, X: ArrayLike, Y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> Examples:
-        """Check them. Raises InputError."""
+    def of(cls, net: Network, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Examples:
+        """Check rows without targets. Raises InputError."""
         rows = check_rows(X, net.sizes[0])
-        targets = None if Y is None else check_targets(Y, len(rows), net.plan)
+        return cls(net, rows, None, check_weights(sample_weight, len(rows), net.plan.dtype))
+
+    @classmethod
+    def with_targets(cls, net: Network, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> Examples:
+        """Check rows and their targets. Raises InputError."""
+        rows = check_rows(X, net.sizes[0])
+        targets = check_targets(Y, len(rows), net.plan)
         return cls(net, rows, targets, check_weights(sample_weight, len(rows), net.plan.dtype))
 
     def __len__(self) -> int:
@@ -52,15 +67,16 @@ class Examples:
     def blocks(self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0) -> Iterator[Block]:
         """Blocks of rows, each of which is worked within `max_memory` bytes.
 
-        A row takes `arrays` numbers for each unit of the network, inputs included, and `extra` more; `fixed` are
-        there whatever the number of rows. Raises InputError where a single row needs more.
+        A row takes `arrays` numbers for each unit of the network, inputs included, some more for each unit of the
+        widest layer, on which activations work, and `extra`; `fixed` numbers are there whatever the number of rows.
+        Raises InputError where a single row needs more.
         """
         if not is_count(max_memory):
             hint = "Give a number of bytes, such as 2**28."
             raise InputError(text("max_memory", expected="a whole number ≥ 1", got=repr(max_memory), hint=hint))
         net, size = self.net, self.net.dtype.itemsize
-        row = (arrays * sum(net.sizes) + extra) * size
-        at_once = (max_memory - fixed * size) // row
+        row = (arrays * sum(net.sizes) + _AT_WORK * max(net.sizes) + extra) * size
+        at_once = (operator.index(max_memory) - fixed * size) // row
         if at_once < 1:
             hint = "Make it larger, or leave it out."
             expected = f"at least {fixed * size + row:,} bytes, which one example of this network takes here"
@@ -76,10 +92,9 @@ class Examples:
 
 def vector_like_parameters(net: Network, v: ArrayLike, name: str = "v") -> NDArray[Any]:
     """Read a vector like θ, (|θ|,), in the network's dtype. Raises InputError."""
-    array = np.asarray(v)
-    if array.shape != (net.plan.n_parameters,) or array.dtype.kind not in "fiub":
+    array = real_array(name, v)
+    if array.shape != (net.plan.n_parameters,):
         hint = "It is laid out as net.parameters: 𝒲^1, b^1, 𝒲^2, b^2, …"
-        expected = f"real numbers of shape ({net.plan.n_parameters},)"
-        got = f"shape {array.shape} of dtype {array.dtype}"
-        raise InputError(text(name, expected=expected, got=got, hint=hint))
+        expected = f"shape ({net.plan.n_parameters},)"
+        raise InputError(text(name, expected=expected, got=f"shape {array.shape}", hint=hint))
     return cast(array, net.plan.dtype, name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -128,7 +129,7 @@ def cost_input_gradient(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory:
 
     Source: 004 (its last step), 003 (28).
     """
-    examples = Examples.of(net, X, Y)
+    examples = Examples.with_targets(net, X, Y)
     result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
     for block, run, W in _runs(examples, max_memory, _ARRAYS):
         result[block.rows] = _to_input(net, W, run, reference.output_delta(net.plan, run, block.Y))
@@ -158,7 +159,7 @@ def vjp(net: Network, X: ArrayLike, u: ArrayLike, *, of: Of = "a", max_memory: i
     given, of = _rows_like(u, "u", len(examples), net.sizes[-1], net), _read_of(of)
     result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
     for block, run, W in _runs(examples, max_memory, _ARRAYS):
-        result[block.rows] = _to_input(net, W, run, _seed(net, run, given[block.rows], of))
+        result[block.rows] = _to_input(net, W, run, _seed(net, run, given(block.rows), of))
     return result
 
 
@@ -183,7 +184,7 @@ def jvp(net: Network, X: ArrayLike, v: ArrayLike, *, of: Of = "a", max_memory: i
     given, of = _rows_like(v, "v", len(examples), net.sizes[0], net), _read_of(of)
     result = np.empty((len(examples), net.sizes[-1]), dtype=net.dtype)
     for block, run, W in _runs(examples, max_memory, _ARRAYS):
-        moved = tangents.forward(net.plan, W, run, tangents.in_inputs(given[block.rows]))
+        moved = tangents.forward(net.plan, W, run, tangents.in_inputs(given(block.rows)))
         result[block.rows] = moved.z[net.L] if of == "z" else moved.a[net.L]
     return result
 
@@ -208,7 +209,7 @@ def input_hessian(
     examples, o, of = Examples.of(net, X), _output(net, output), _read_of(of)
     plan, n = net.plan, net.sizes[0]
     result = np.empty((len(examples), n, n), dtype=net.dtype)
-    for block, run, W in _runs(examples, max_memory, _TANGENTS):
+    for block, run, W in _runs(examples, max_memory, _TANGENTS, extra=2 * n * n):
         chosen = _one_hot(net, len(block.X), o)
         delta = reference.propagate(plan, W, run, _seed(net, run, chosen, of))
         for k in range(n):
@@ -248,7 +249,7 @@ def integrated_gradients(
 
     Parameters
     ----------
-    baseline : array (n_0,) or (m, n_0), optional
+    baseline : number, or array (n_0,) or (m, n_0), optional
         x', where attributions are 0; zeros without it.
     steps : int
         Points of the quadrature, each of which costs a gradient. Make it larger where the gap is too large.
@@ -273,12 +274,12 @@ def integrated_gradients(
         )
     plan, shape = net.plan, (len(examples), net.sizes[0])
     start = _rows_like(0.0 if baseline is None else baseline, "baseline", *shape, net)
-    nodes, shares = np.polynomial.legendre.leggauss(steps)
+    quadrature = list(_quadrature(operator.index(steps)))
     result, gap = np.empty(shape, dtype=net.dtype), np.empty(len(examples), dtype=net.dtype)
     W, theta = net.W, net.parameters
     for block in examples.blocks(max_memory, _ARRAYS + 3):
-        x0, total = start[block.rows], np.zeros(block.X.shape)
-        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+        x0, total = start(block.rows), np.zeros(block.X.shape)
+        for node, share in quadrature:
             run = net.engine.forward(plan, theta, x0 + net.dtype.type(node) * (block.X - x0))
             total += share * _to_input(net, W, run, _seed(net, run, _one_hot(net, len(x0), o), of))
         result[block.rows] = (block.X - x0) * total
@@ -286,6 +287,15 @@ def integrated_gradients(
         change = np.subtract(*[(run.z if of == "z" else run.a)[plan.L][:, o].astype(float) for run in reversed(ends)])
         gap[block.rows] = result[block.rows].sum(axis=1, dtype=float) - change
     return IntegratedGradients(result, gap)
+
+
+def _quadrature(points: int) -> Iterator[tuple[float, float]]:
+    """Points and weights of Gauss-Legendre quadrature over 0..1, in stretches of at most 64 (n of them cost n³)."""
+    stretches = np.array_split(np.arange(points), math.ceil(points / 64))
+    for stretch in stretches:
+        nodes, weights = np.polynomial.legendre.leggauss(len(stretch))
+        begin, length = stretch[0] / points, len(stretch) / points
+        yield from zip(begin + (nodes + 1) / 2 * length, weights / 2 * length, strict=True)
 
 
 def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:
@@ -300,9 +310,9 @@ def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memor
     return result
 
 
-def _runs(examples: Examples, max_memory: int, arrays: int) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
+def _runs(examples: Examples, max_memory: int, arrays: int, extra: int = 0) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
     net = examples.net
-    for block in examples.blocks(max_memory, arrays):
+    for block in examples.blocks(max_memory, arrays, extra):
         yield block, net.engine.forward(net.plan, net.parameters, block.X), net.W
 
 
@@ -325,20 +335,22 @@ def _one_hot(net: Network, m: int, output: int) -> _A:
     return chosen
 
 
-def _rows_like(values: Any, name: str, m: int, n: int, net: Network) -> _A:
-    """Read an array (m, n), or one row for all, in the network's dtype."""
-    array = real_array(name, values)
-    if array.shape not in ((), (n,), (m, n)) or (array.ndim == 0 and name != "baseline"):
+def _rows_like(values: Any, name: str, m: int, n: int, net: Network) -> Callable[[slice], _A]:
+    """Read an array (m, n), or one row for all: a function that gives some rows of it in the network's dtype."""
+    array, dtype = real_array(name, values), net.plan.dtype
+    if array.shape == (m, n):
+        return lambda rows: cast(array[rows], dtype, name, rows.start)
+    if array.shape != (n,) and (array.ndim > 0 or name != "baseline"):
         hint = "One row of it is taken for all examples."
         expected, got = f"shape ({m}, {n}) or ({n},)", f"shape {array.shape}"
         raise InputError(text(name, expected=expected, got=got, hint=hint))
-    return np.broadcast_to(cast(np.atleast_1d(array), net.plan.dtype, name), (m, n))
+    one = cast(np.atleast_1d(array), dtype, name)
+    return lambda rows: np.broadcast_to(one, (rows.stop - rows.start, n))
 
 
 def _read_of(of: Any) -> Of:
-    for known in get_args(Of):
-        if of == known:
-            return known  # type: ignore[no-any-return]
+    if isinstance(of, str) and of in get_args(Of):
+        return of  # type: ignore[return-value]
     raise unknown_name("of", of, get_args(Of))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
-from chainrule.engine.inputs import cast, check_rows, check_targets
+from chainrule.engine.inputs import cast, check_rows, check_targets, real_array
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
 
@@ -183,10 +183,13 @@ def path_sum(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, i
         raise InputError(
             text(f"weight {terms.weight}", expected=f"at most limit={limit:,} paths", got=f"{n_paths:,}", hint=hint)
         )
-    products = terms.top() if layer < net.L else terms.top()[j : j + 1]  # one axis for each layer from L down
-    for q in range(net.L - 1, layer - 1, -1):
+    products = terms.top()[np.newaxis] if layer < net.L else terms.top()[np.newaxis, j : j + 1]
+    for q in range(net.L - 1, layer - 1, -1):  # the last axis is the unit that paths have come to
         units = [j] if q == layer else slice(None)
-        products = products[..., np.newaxis] * terms.W[q + 1].T[:, units] * terms.slopes[q][units]
+        with np.errstate(over="ignore", invalid="ignore"):
+            products = products[..., np.newaxis] * terms.W[q + 1].T[:, units] * terms.slopes[q][units]
+        _refuse_overflow(terms, products)
+        products = products.reshape(-1, products.shape[-1])
     values = (products * terms.a).ravel()
     total, magnitude = math.fsum(values), math.fsum(np.abs(values))
     return PathSum(total, terms.derivative, n_paths, magnitude, multiplication_count(net, layer))
@@ -209,7 +212,7 @@ def top_paths(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, 
     Returns
     -------
     tuple of Path
-        Of equal ones those through earlier units come first, layer by layer from ℓ up.
+        Those of equal magnitude in some order, which is the same in every call.
 
     Raises
     ------
@@ -237,13 +240,22 @@ def top_paths(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, 
     for q in range(net.L - 1, layer - 1, -1):
         chosen, magnitudes = [], []
         for p in [j] if q == layer else range(net.sizes[q]):
-            candidates = (best * np.abs(terms.W[q + 1][p])[:, np.newaxis] * abs(terms.slopes[q][p])).ravel()
+            with np.errstate(over="ignore", invalid="ignore"):
+                candidates = (best * np.abs(terms.W[q + 1][p])[:, np.newaxis] * abs(terms.slopes[q][p])).ravel()
+            _refuse_overflow(terms, candidates)
             chosen.append(_largest(candidates, k))
             magnitudes.append(candidates[chosen[-1]])
         came[q] = np.divmod(np.array(chosen), best.shape[1])
         best = np.array(magnitudes)
     ranks = range(best.shape[1] if layer < net.L else 1)
     return tuple(terms.path((from_unit, j, *_units_above(came, rank))) for rank in ranks)
+
+
+def _refuse_overflow(terms: _Terms, products: _F) -> None:
+    if not np.isfinite(products).all():
+        hint = "Scale x, or the network's weights."
+        expected, got = "products that float64 holds", "a path whose product is infinite or undefined"
+        raise InputError(text(f"weight {terms.weight}", expected=expected, got=got, hint=hint))
 
 
 def _largest(values: _F, k: int) -> NDArray[np.intp]:
@@ -305,9 +317,10 @@ def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int
             got = f"{plan.activation(q).name} in layer {q}"
             raise InputError(text(f"weight {at}", expected=expected, got=got, hint=hint))
     theta = net.parameters.astype(np.float64)
-    X, Y = one_example(net, x, y)
-    run = reference.forward(plan, theta, X)
-    back = reference.backward(plan, theta, run, Y)
+    X, Y = _one_example(net, x, y)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused by name
+        run = reference.forward(plan, theta, X)
+        back = reference.backward(plan, theta, run, Y)
     g = plan.activation(L)
     ends: tuple[tuple[str, _F], ...] = ((f"δ^{L}_{{}}", back.delta[L][0]),)
     if not g.coupled and plan.matched is None:
@@ -318,14 +331,14 @@ def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int
     return _Terms(at, ends, dict(W), slopes, float(run.a[layer - 1][0, k]), float(back.W[layer][k, j]))
 
 
-def one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[_F, _F]:
+def _one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[_F, _F]:
     """See an example and its target, each with or without an axis for it, as (1, n_0) and (1, n_L) of float64."""
     plan = replace(net.plan, dtype="float64")
-    rows = check_rows(np.atleast_2d(np.asarray(x)), net.sizes[0], "x")
+    rows = check_rows(np.atleast_2d(real_array("x", x)), net.sizes[0], "x")
     if len(rows) != 1:
         hint = "Give one of them, x[0]."
         raise InputError(text("x", expected="one example", got=f"{len(rows)} rows", hint=hint))
-    target = np.asarray(y)
+    target = real_array("y", y)
     if target.ndim == 0 or (target.ndim == 1 and len(target) == net.sizes[-1] > 1):
         target = target[np.newaxis]
     return cast(rows, "float64", "x"), check_targets(target, 1, plan, "y", "x").rows(slice(None))

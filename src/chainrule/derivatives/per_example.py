@@ -17,13 +17,15 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples
 from chainrule.engine import reference
 from chainrule.engine.network import Network
-from chainrule.engine.plan import ByLayer
+from chainrule.engine.plan import ByLayer, Plan
 from chainrule.engine.reference import Run
 from chainrule.errors import InputError, text
+from chainrule.maths.settings import real_number
 
 _A = NDArray[Any]
 _ARRAYS = 5  # for each unit and example: a, z, δ, squares of a or δ, and what is on the way
-_VECTORS = 4  # like θ: a block's gradient, its parts, the sum in float64
+_WIDE_ARRAYS = 14  # the same with a, δ and their squares in float64
+_VECTORS = 4  # like θ: a block's gradient, its parts, the sum
 
 
 def per_example_gradients(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int = MAX_MEMORY) -> NDArray[Any]:
@@ -62,7 +64,7 @@ def per_example_gradients(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memor
     >>> g.shape, np.allclose(g.mean(axis=0), net.value_and_gradient(X, Y)[1].flat)
     ((2, 13), True)
     """
-    examples, plan = Examples.of(net, X, Y), net.plan
+    examples, plan = Examples.with_targets(net, X, Y), net.plan
     result = np.empty((len(examples), plan.n_parameters), dtype=net.dtype)
     for block, run, delta in _passes(examples, max_memory, fixed=0):
         n = len(block.X)
@@ -92,10 +94,10 @@ def per_example_norms(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: i
 
     Source: I. Goodfellow, Efficient per-example gradient computations, 2015.
     """
-    examples = Examples.of(net, X, Y)
+    examples = Examples.with_targets(net, X, Y)
     norms = np.empty(len(examples), dtype=net.dtype)
     for block, run, delta in _passes(examples, max_memory, fixed=0):
-        norms[block.rows] = np.sqrt(_squared_norms(examples, run, delta))
+        norms[block.rows] = np.sqrt(_squared_norms(net.plan, run, delta))
     return norms
 
 
@@ -116,7 +118,7 @@ def sum_of_squares(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int 
 
     Source: F. Dangel et al., BackPACK: packing more into backprop, 2020.
     """
-    return _moments(Examples.of(net, X, Y), max_memory)[1].astype(net.dtype)
+    return _moments(Examples.with_targets(net, X, Y), max_memory)[1].astype(net.dtype)
 
 
 def gradient_variance(
@@ -131,7 +133,7 @@ def gradient_variance(
         of the population that they are drawn from.
 
     The other parameters and errors are those of `per_example_gradients`; InputError, too, for fewer than ddof + 1
-    examples. Sums are taken in float64, so that float32 networks lose no digits to the difference.
+    examples. Products and sums are taken in float64, so that float32 networks lose no digits to the difference.
 
     Examples
     --------
@@ -141,10 +143,10 @@ def gradient_variance(
     >>> np.allclose(d.gradient_variance(net, X, Y), d.per_example_gradients(net, X, Y).var(axis=0))
     True
     """
-    if ddof not in (0, 1):
+    if not isinstance(ddof, int | np.integer) or ddof not in (0, 1):
         hint = "0 divides by m, 1 by m − 1."
         raise InputError(text("ddof", expected="0 or 1", got=repr(ddof), hint=hint))
-    examples = Examples.of(net, X, Y)
+    examples = Examples.with_targets(net, X, Y)
     m = len(examples)
     if m <= ddof:
         hint = "Give more examples, or ddof=0."
@@ -183,15 +185,15 @@ def gradient_noise_scale(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory
 
     Source: S. McCandlish et al., An empirical model of large-batch training, 2018, appendix A.
     """
-    examples = Examples.of(net, X, Y)
+    examples = Examples.with_targets(net, X, Y)
     m = len(examples)
     if m < 2:
         hint = "How much gradients differ takes two of them."
         raise InputError(text("X", expected="at least two rows", got="one row", hint=hint))
     total, squares = np.zeros(net.plan.n_parameters), 0.0
-    for _, run, delta in _passes(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
+    for _, run, delta in _passes(examples, max_memory, fixed=2 * _VECTORS * net.plan.n_parameters, wide=True):
         total += reference.reduced_gradient(net.plan, run, delta, 1.0)
-        squares += float(_squared_norms(examples, run, delta).sum(dtype=np.float64))
+        squares += float(_squared_norms(net.plan, run, delta).sum())
     norm = float(total @ total)
     trace = max(squares - norm / m, 0.0) / (m - 1)
     squared_norm = norm / m**2 - trace / m
@@ -230,51 +232,56 @@ def clipped_gradient(
 
     Source: M. Abadi et al., Deep learning with differential privacy, 2016.
     """
-    try:
-        limit = float(max_norm)
-    except (TypeError, ValueError):
-        limit = math.nan
-    if not limit > 0:
+    limit = real_number(max_norm)
+    if limit is None or not limit > 0:
         hint = "It is the length that no example's gradient exceeds."
         raise InputError(text("max_norm", expected="a number > 0", got=repr(max_norm), hint=hint))
-    examples = Examples.of(net, X, Y, sample_weight)
+    examples = Examples.with_targets(net, X, Y, sample_weight)
     total = np.zeros(net.plan.n_parameters, dtype=net.dtype)
     for block, run, delta in _passes(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
-        norms = np.sqrt(_squared_norms(examples, run, delta))
-        with np.errstate(divide="ignore"):
-            kept = np.minimum(limit / norms, 1).astype(net.dtype)
+        norms = np.sqrt(_squared_norms(net.plan, run, delta))
+        kept = (limit / np.maximum(norms, limit)).astype(net.dtype)
         total += reference.reduced_gradient(net.plan, run, delta, block.c * kept)
     return total
 
 
-def _passes(examples: Examples, max_memory: int, fixed: int) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
-    """Forward and every δ^ℓ (E5, E6), block by block."""
+def _passes(
+    examples: Examples, max_memory: int, fixed: int, wide: bool = False
+) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
+    """Forward and every δ^ℓ (E5, E6), block by block; `wide`: a and δ in float64, for sums whose difference matters."""
     net = examples.net
     plan, theta = net.plan, net.parameters
     W, _ = plan.split(theta)
-    for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed):
+    for block in examples.blocks(max_memory, _WIDE_ARRAYS if wide else _ARRAYS, fixed=fixed):
         run = net.engine.forward(plan, theta, block.X)
-        yield block, run, reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
+        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
+        if wide:
+            run = Run(ByLayer("a", {layer: run.a[layer].astype(np.float64) for layer in range(plan.L)}), run.z)
+            delta = ByLayer("delta", {layer: delta[layer].astype(np.float64) for layer in plan.layers})
+        yield block, run, delta
 
 
-def _squared_norms(examples: Examples, run: Run, delta: ByLayer[_A]) -> _A:
-    """‖∇C_i‖², (m,), by (E36)."""
-    plan = examples.net.plan
-    total = np.zeros(len(delta[1]), dtype=delta[1].dtype)
+def _squared_norms(plan: Plan, run: Run, delta: ByLayer[_A]) -> NDArray[np.float64]:
+    """‖∇C_i‖², (m,), by (E36), in float64, in which no square of a float32 is too small or too large."""
+    total = np.zeros(len(delta[1]))
     for layer in plan.layers:
-        a, d = run.a[layer - 1], delta[layer]
-        total += np.einsum("ij,ij->i", d, d) * (np.einsum("ij,ij->i", a, a) + plan.bias[layer - 1])
+        total += squared_lengths(delta[layer]) * (squared_lengths(run.a[layer - 1]) + plan.bias[layer - 1])
     return total
 
 
+def squared_lengths(rows: _A) -> NDArray[np.float64]:
+    """‖·‖² of each row, (m,), in float64."""
+    lengths: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    return lengths
+
+
 def _moments(examples: Examples, max_memory: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Σ_i ∇C_i and Σ_i (∇C_i)², (|θ|,), summed over blocks in float64."""
+    """Σ_i ∇C_i and Σ_i (∇C_i)², (|θ|,), in float64."""
     plan = examples.net.plan
     total, squares = np.zeros(plan.n_parameters), np.zeros(plan.n_parameters)
-    for _, run, delta in _passes(examples, max_memory, fixed=2 * _VECTORS * plan.n_parameters):
+    for _, run, delta in _passes(examples, max_memory, fixed=4 * _VECTORS * plan.n_parameters, wide=True):
         total += reference.reduced_gradient(plan, run, delta, 1.0)
         squared = Run(ByLayer("a²", {layer: run.a[layer] * run.a[layer] for layer in range(plan.L)}), run.z)
-        squares += reference.reduced_gradient(
-            plan, squared, ByLayer("δ²", {layer: delta[layer] * delta[layer] for layer in plan.layers}), 1.0
-        )
+        squared_delta = ByLayer("δ²", {layer: delta[layer] * delta[layer] for layer in plan.layers})
+        squares += reference.reduced_gradient(plan, squared, squared_delta, 1.0)
     return total, squares

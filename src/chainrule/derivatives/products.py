@@ -116,9 +116,9 @@ def fisher_vp(
     X: ArrayLike,
     Y: ArrayLike | None,
     v: ArrayLike,
-    kind: Fisher = "true",
     sample_weight: ArrayLike | None = None,
     *,
+    kind: Fisher = "true",
     max_memory: int = MAX_MEMORY,
 ) -> NDArray[Any]:
     """F v with a Fisher matrix, F = Σ c_i E[∇C_i ∇C_iᵀ] (E35), c_i as in `ggn_vp`.
@@ -148,27 +148,31 @@ def fisher_vp(
     Source: F. Kunstner et al., Limitations of the empirical Fisher approximation, 2019.
     """
     kinds: dict[str, _Formula] = {"true": _true_fisher, "empirical": _empirical_fisher}
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise unknown_name("kind", kind, kinds)
     if kind == "true":
         _check_likelihood(net)
-        Y = None
+        examples = Examples.of(net, X, sample_weight)
     elif Y is None:
         hint = "Give the data's targets, or ask for the true one, which needs none."
         raise InputError(text("Y", expected="targets, as the empirical Fisher matrix needs", got="None", hint=hint))
-    return _product(kinds[kind], net, X, Y, v, sample_weight, max_memory)
+    else:
+        examples = Examples.with_targets(net, X, Y, sample_weight)
+    return _sum_over_blocks(kinds[kind], examples, net.parameters, vector_like_parameters(net, v), max_memory)
 
 
 def as_linear_operator(
     net: Network,
     X: ArrayLike,
     Y: ArrayLike,
-    kind: Kind = "hessian",
     sample_weight: ArrayLike | None = None,
     *,
+    kind: Kind = "hessian",
     max_memory: int = MAX_MEMORY,
 ) -> LinearOperator:
-    """Give one of these matrices, |θ| × |θ| and symmetric, as a SciPy LinearOperator at the network's present θ.
+    """Give one of these matrices, |θ| × |θ| and symmetric, as a SciPy LinearOperator.
+
+    It keeps a copy of the network's present θ; X, Y and weights it reads anew for every product.
 
     Parameters
     ----------
@@ -195,16 +199,19 @@ def as_linear_operator(
     formulas: dict[str, _Formula] = dict(
         zip(get_args(Kind), (_hessian, _gauss_newton, _true_fisher, _empirical_fisher), strict=True)
     )
-    if kind not in formulas:
+    if not isinstance(kind, str) or kind not in formulas:
         raise unknown_name("kind", kind, formulas)
     if kind == "fisher":
         _check_likelihood(net)
-    examples, theta = Examples.of(net, X, Y, sample_weight), net.parameters.copy()
-    n = net.plan.n_parameters
+        examples = Examples.of(net, X, sample_weight)
+    else:
+        examples = Examples.with_targets(net, X, Y, sample_weight)
+    n, theta = net.plan.n_parameters, net.parameters.copy()
 
     def product(v: NDArray[Any]) -> NDArray[Any]:
         return _sum_over_blocks(formulas[kind], examples, theta, vector_like_parameters(net, v.ravel()), max_memory)
 
+    product(np.zeros(n))  # what can't be worked is said here, and not in the midst of eigsh
     return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=net.dtype)
 
 
@@ -216,12 +223,12 @@ def _product(
     formula: _Formula,
     net: Network,
     X: ArrayLike,
-    Y: ArrayLike | None,
+    Y: ArrayLike,
     v: ArrayLike,
     sample_weight: ArrayLike | None,
     max_memory: int,
 ) -> NDArray[Any]:
-    examples = Examples.of(net, X, Y, sample_weight)
+    examples = Examples.with_targets(net, X, Y, sample_weight)
     return _sum_over_blocks(formula, examples, net.parameters, vector_like_parameters(net, v), max_memory)
 
 

@@ -137,7 +137,7 @@ def binary_cross_entropy_derivative(a: Array, y: Array) -> Array:
 
 def binary_cross_entropy_hessian_product(a: Array, y: Array, v: Array) -> Array:
     """(y_j/a_j² + (1 − y_j)/(1 − a_j)²) v_j."""
-    return (_quotient(y, a * a) + _quotient(1 - y, (1 - a) * (1 - a))) * v
+    return (_quotient(_quotient(y, a), a) + _quotient(_quotient(1 - y, 1 - a), 1 - a)) * v
 
 
 def cross_entropy(a: Array, y: Array) -> Array:
@@ -152,7 +152,7 @@ def cross_entropy_derivative(a: Array, y: Array) -> Array:
 
 def cross_entropy_hessian_product(a: Array, y: Array, v: Array) -> Array:
     """y_j/a_j² v_j."""
-    return _quotient(y, a * a) * v
+    return _quotient(_quotient(y, a), a) * v
 
 
 def poisson(a: Array, y: Array) -> Array:
