@@ -1,4 +1,4 @@
-"""Hessian-vector products (E31 to E33) against torch's double backward in float64, on every case."""
+"""Hessian-vector products and Hessians in the input (E31 to E33) against torch's double backward in float64, on every case."""
 
 import numpy as np
 import pytest
@@ -26,4 +26,16 @@ def test_hvp(name):
         (bend,) = torch.autograd.grad(gradient @ torch.tensor(v), theta)
         expected = bend.numpy()
     got = derivatives.hvp(problem.net, problem.X, problem.Y, v, problem.weights)
+    assert relative_error(got, expected) < 1e-8
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_input_hessian(name):
+    from torch_oracle import outputs
+
+    problem = PROBLEMS[name]
+    output = problem.net.sizes[-1] - 1
+    theta, x = torch.tensor(problem.net.parameters), torch.tensor(problem.X[-1])
+    expected = torch.autograd.functional.hessian(lambda x: outputs(problem, theta, x[None])[0, output], x).numpy()
+    got = derivatives.input_hessian(problem.net, problem.X, output)[-1]
     assert relative_error(got, expected) < 1e-8

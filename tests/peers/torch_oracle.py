@@ -36,15 +36,21 @@ COSTS = {
 }
 
 
-def batch_cost(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
-    """C (E4) as a function of the flat θ."""
-    plan, a = problem.plan, torch.tensor(problem.X)
+def outputs(problem: Problem, theta: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """a^L as a function of the flat θ and of x, (m, n_0)."""
+    plan, a = problem.plan, x
     for layer in plan.layers:
         at = plan.weight_blocks[layer]
         z = a @ theta[at.start : at.stop].reshape(at.shape)
         if layer in plan.bias_blocks:
             z = z + theta[plan.bias_blocks[layer].start : plan.bias_blocks[layer].stop]
         a = ACTIVATIONS[plan.activation(layer).name](z)
+    return a
+
+
+def batch_cost(problem: Problem, theta: torch.Tensor) -> torch.Tensor:
+    """C (E4) as a function of the flat θ."""
+    plan, a = problem.plan, outputs(problem, theta, torch.tensor(problem.X))
     costs = COSTS[plan.cost.name](a, torch.tensor(problem.Y)).sum(dim=1)
     weights = torch.ones(len(costs), dtype=torch.float64) if problem.weights is None else torch.tensor(problem.weights)
     return (weights * costs).sum() / (weights.sum() if plan.reduction == "mean" else 1.0)
