@@ -62,6 +62,9 @@ def test_E40_clipped_gradient(pair):
         assert relative_error(got, clipped) < ROUNDING or np.linalg.norm(got - clipped) < 1e-14 * norms.sum()
     whole = problem.net.value_and_gradient(problem.X, problem.Y, problem.weights)[1].flat
     assert relative_error(got, whole) < ROUNDING  # nothing was clipped
+    assert (
+        relative_error(d.clipped_gradient(problem.net, problem.X, problem.Y, np.inf, problem.weights), whole) < ROUNDING
+    )
 
 
 def test_E39_noise_scale(pair):

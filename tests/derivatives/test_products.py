@@ -273,8 +273,7 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
         (
             lambda: d.fisher_vp(GOOD, X1, None, np.ones(26), kind="empirical"),
             InputError,
-            "Y: expected targets, as the empirical Fisher matrix needs, got None. Give the data's targets, or ask for "
-            "the true one, which needs none.",
+            "Y: expected real numbers, got dtype object. If it holds numbers only, give numpy.array(Y, dtype=float).",
         ),
         (
             lambda: d.fisher_vp(GOOD, X1, Y1, np.ones(26), kind="treu"),

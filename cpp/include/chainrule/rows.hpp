@@ -323,7 +323,7 @@ CHAINRULE_INLINE void row_columns(const T* x, const T* w, const T* bias, Index i
     for (int v = 0; v < NV; ++v) store<T>(z + v * V, acc[v]);
 }
 
-// One column of the edge, as dot_tile does it.
+// One column of the edge, as edge_tile does it.
 template <class T>
 CHAINRULE_INLINE T row_dot(const T* x, const T* w, T bias, Index in, Index out) {
     constexpr Index V = Simd<T>::lanes;
@@ -337,14 +337,13 @@ void row_product(const T* x, const T* weights, const T* bias, Index in, Index ou
     constexpr Index V = Simd<T>::lanes;
     Index o = 0;
     const auto at = [&](Index column) { return bias != nullptr ? bias + column : nullptr; };
-    if (edge > 0) {
-        for (Index column = out - edge; column < out; ++column)
-            z[column] = row_dot<T>(x, weights + column, bias != nullptr ? bias[column] : T(0), in, out);
-    }
     for (; o + 8 * V <= out; o += 8 * V) row_columns<T, 8>(x, weights + o, at(o), in, out, z + o);
     for (; o + 4 * V <= out; o += 4 * V) row_columns<T, 4>(x, weights + o, at(o), in, out, z + o);
     for (; o + V <= out; o += V) row_columns<T, 1>(x, weights + o, at(o), in, out, z + o);
-    if (edge > 0) return;
+    if (edge > 0) {  // which is all that is left
+        for (; o < out; ++o) z[o] = row_dot<T>(x, weights + o, bias != nullptr ? bias[o] : T(0), in, out);
+        return;
+    }
     if (o < out && out >= V) {  // the last whole vector once more, over columns that are done already
         row_columns<T, 1>(x, weights + out - V, at(out - V), in, out, z + out - V);
         o = out;

@@ -200,16 +200,26 @@ CHAINRULE_INLINE vec<T> sign(vec<T> x) {  // −1, 0, 1
     return (x > zero ? one : zero) - (x < zero ? one : zero);
 }
 
-// The sum of all lanes, by halves.
-template <class T>
-CHAINRULE_INLINE T sum_lanes(vec<T> x) {
+// f over all lanes, by halves: lane with lane + half, until one is left.
+template <class T, class F>
+CHAINRULE_INLINE T by_halves(vec<T> x, F f) {
     T part[Simd<T>::lanes];
     store<T>(part, x);
 #pragma GCC unroll 4
     for (int half = Simd<T>::lanes / 2; half > 0; half /= 2)
 #pragma GCC unroll 8
-        for (int lane = 0; lane < half; ++lane) part[lane] += part[lane + half];
+        for (int lane = 0; lane < half; ++lane) part[lane] = f(part[lane], part[lane + half]);
     return part[0];
+}
+
+// The sum of all lanes, and the largest of them, where none is NaN; AVX-512 has these by halves.
+template <class T>
+CHAINRULE_INLINE T sum_lanes(vec<T> x) {
+    return by_halves<T>(x, [](T p, T q) { return p + q; });
+}
+template <class T>
+CHAINRULE_INLINE T largest_lane(vec<T> x) {
+    return by_halves<T>(x, [](T p, T q) { return p > q ? p : q; });
 }
 #if defined(__AVX512F__)
 template <>
@@ -220,20 +230,6 @@ template <>
 CHAINRULE_INLINE double sum_lanes<double>(vec<double> x) {
     return _mm512_reduce_add_pd(x);
 }
-#endif
-
-template <class T>
-CHAINRULE_INLINE T largest_lane(vec<T> x) {  // none of them NaN
-    T part[Simd<T>::lanes];
-    store<T>(part, x);
-#pragma GCC unroll 4
-    for (int half = Simd<T>::lanes / 2; half > 0; half /= 2)
-#pragma GCC unroll 8
-        for (int lane = 0; lane < half; ++lane)
-            part[lane] = part[lane] > part[lane + half] ? part[lane] : part[lane + half];
-    return part[0];
-}
-#if defined(__AVX512F__)
 template <>
 CHAINRULE_INLINE float largest_lane<float>(vec<float> x) {
     return _mm512_reduce_max_ps(x);

@@ -55,8 +55,10 @@ class Examples:
         return cls(net, rows, None, check_weights(sample_weight, len(rows), net.plan.dtype))
 
     @classmethod
-    def with_targets(cls, net: Network, X: ArrayLike, Y: ArrayLike, sample_weight: ArrayLike | None = None) -> Examples:
-        """Check rows and their targets. Raises InputError."""
+    def with_targets(
+        cls, net: Network, X: ArrayLike, Y: ArrayLike | None, sample_weight: ArrayLike | None = None
+    ) -> Examples:
+        """Check rows and their targets, which have to be there. Raises InputError."""
         rows = check_rows(X, net.sizes[0])
         targets = check_targets(Y, len(rows), net.plan)
         return cls(net, rows, targets, check_weights(sample_weight, len(rows), net.plan.dtype))

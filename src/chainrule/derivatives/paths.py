@@ -184,13 +184,13 @@ def path_sum(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, i
             text(f"weight {terms.weight}", expected=f"at most limit={limit:,} paths", got=f"{n_paths:,}", hint=hint)
         )
     products = terms.top()[np.newaxis] if layer < net.L else terms.top()[np.newaxis, j : j + 1]
-    for q in range(net.L - 1, layer - 1, -1):  # the last axis is the unit that paths have come to
-        units = [j] if q == layer else slice(None)
-        with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        for q in range(net.L - 1, layer - 1, -1):  # the last axis is the unit that paths have come to
+            units = [j] if q == layer else slice(None)
             products = products[..., np.newaxis] * terms.W[q + 1].T[:, units] * terms.slopes[q][units]
-        _refuse_overflow(terms, products)
-        products = products.reshape(-1, products.shape[-1])
-    values = (products * terms.a).ravel()
+            products = products.reshape(-1, products.shape[-1])
+        values = (products * terms.a).ravel()
+    _refuse_overflow(terms, values)
     total, magnitude = math.fsum(values), math.fsum(np.abs(values))
     return PathSum(total, terms.derivative, n_paths, magnitude, multiplication_count(net, layer))
 
@@ -248,7 +248,9 @@ def top_paths(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, 
         came[q] = np.divmod(np.array(chosen), best.shape[1])
         best = np.array(magnitudes)
     ranks = range(best.shape[1] if layer < net.L else 1)
-    return tuple(terms.path((from_unit, j, *_units_above(came, rank))) for rank in ranks)
+    paths = tuple(terms.path((from_unit, j, *_units_above(came, rank))) for rank in ranks)
+    _refuse_overflow(terms, np.array([path.value for path in paths]))
+    return paths
 
 
 def _refuse_overflow(terms: _Terms, products: _F) -> None:
@@ -310,23 +312,25 @@ class _Terms:
 def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int]) -> _Terms:
     plan, L = replace(net.plan, dtype="float64"), net.L
     layer, j, k = at = _weight(net, weight)
+    derivatives = {}
     for q in range(layer, L):
-        if plan.activation(q).coupled:
+        g = plan.activation(q)
+        if g.coupled:
             hint = "net.backward takes the whole ∂a/∂z there (E6)."
             expected = f"elementwise activations in layers {layer} to {L - 1}, through which paths lead unit by unit"
-            got = f"{plan.activation(q).name} in layer {q}"
-            raise InputError(text(f"weight {at}", expected=expected, got=got, hint=hint))
+            raise InputError(text(f"weight {at}", expected=expected, got=f"{g.name} in layer {q}", hint=hint))
+        derivatives[q] = g.derivative
     theta = net.parameters.astype(np.float64)
     X, Y = _one_example(net, x, y)
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused by name
         run = reference.forward(plan, theta, X)
         back = reference.backward(plan, theta, run, Y)
-    g = plan.activation(L)
-    ends: tuple[tuple[str, _F], ...] = ((f"δ^{L}_{{}}", back.delta[L][0]),)
-    if not g.coupled and plan.matched is None:
-        slope = g.derivative(run.z[L])[0]
-        ends = ((f"∂C/∂a^{L}_{{}}", plan.cost.derivative(run.a[L], Y)[0]), (f"g_{L}'(z^{L}_{{}})", slope))
-    slopes = {q: plan.activation(q).derivative(run.z[q])[0] for q in range(layer, L)}  # type: ignore[union-attr]
+        slopes = {q: derivative(run.z[q])[0] for q, derivative in derivatives.items()}
+        g = plan.activation(L)
+        ends: tuple[tuple[str, _F], ...] = ((f"δ^{L}_{{}}", back.delta[L][0]),)
+        if not g.coupled and plan.matched is None:
+            slope = g.derivative(run.z[L])[0]
+            ends = ((f"∂C/∂a^{L}_{{}}", plan.cost.derivative(run.a[L], Y)[0]), (f"g_{L}'(z^{L}_{{}})", slope))
     W = plan.split(theta)[0]
     return _Terms(at, ends, dict(W), slopes, float(run.a[layer - 1][0, k]), float(back.W[layer][k, j]))
 

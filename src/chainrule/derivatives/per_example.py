@@ -240,7 +240,7 @@ def clipped_gradient(
     total = np.zeros(net.plan.n_parameters, dtype=net.dtype)
     for block, run, delta in _passes(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
         norms = np.sqrt(_squared_norms(net.plan, run, delta))
-        kept = (limit / np.maximum(norms, limit)).astype(net.dtype)
+        kept = np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit).astype(net.dtype)
         total += reference.reduced_gradient(net.plan, run, delta, block.c * kept)
     return total
 

@@ -6,7 +6,7 @@ None of them is ever formed: a product costs about as much as a gradient, and is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -150,15 +150,7 @@ def fisher_vp(
     kinds: dict[str, _Formula] = {"true": _true_fisher, "empirical": _empirical_fisher}
     if not isinstance(kind, str) or kind not in kinds:
         raise unknown_name("kind", kind, kinds)
-    if kind == "true":
-        _check_likelihood(net)
-        examples = Examples.of(net, X, sample_weight)
-    elif Y is None:
-        hint = "Give the data's targets, or ask for the true one, which needs none."
-        raise InputError(text("Y", expected="targets, as the empirical Fisher matrix needs", got="None", hint=hint))
-    else:
-        examples = Examples.with_targets(net, X, Y, sample_weight)
-    return _sum_over_blocks(kinds[kind], examples, net.parameters, vector_like_parameters(net, v), max_memory)
+    return _product(kinds[kind], net, X, Y, v, sample_weight, max_memory)
 
 
 def as_linear_operator(
@@ -196,16 +188,15 @@ def as_linear_operator(
     """
     from scipy.sparse.linalg import LinearOperator  # imported late: it takes longer than all of chainrule
 
-    formulas: dict[str, _Formula] = dict(
-        zip(get_args(Kind), (_hessian, _gauss_newton, _true_fisher, _empirical_fisher), strict=True)
-    )
+    formulas: dict[str, _Formula] = {
+        "hessian": _hessian,
+        "ggn": _gauss_newton,
+        "fisher": _true_fisher,
+        "empirical_fisher": _empirical_fisher,
+    }
     if not isinstance(kind, str) or kind not in formulas:
         raise unknown_name("kind", kind, formulas)
-    if kind == "fisher":
-        _check_likelihood(net)
-        examples = Examples.of(net, X, sample_weight)
-    else:
-        examples = Examples.with_targets(net, X, Y, sample_weight)
+    examples = _examples(formulas[kind], net, X, Y, sample_weight)
     n, theta = net.plan.n_parameters, net.parameters.copy()
 
     def product(v: NDArray[Any]) -> NDArray[Any]:
@@ -223,13 +214,23 @@ def _product(
     formula: _Formula,
     net: Network,
     X: ArrayLike,
-    Y: ArrayLike,
+    Y: ArrayLike | None,
     v: ArrayLike,
     sample_weight: ArrayLike | None,
     max_memory: int,
 ) -> NDArray[Any]:
-    examples = Examples.with_targets(net, X, Y, sample_weight)
+    examples = _examples(formula, net, X, Y, sample_weight)
     return _sum_over_blocks(formula, examples, net.parameters, vector_like_parameters(net, v), max_memory)
+
+
+def _examples(
+    formula: _Formula, net: Network, X: ArrayLike, Y: ArrayLike | None, sample_weight: ArrayLike | None
+) -> Examples:
+    """Check what a formula needs; the true Fisher matrix needs a distribution, and no targets."""
+    if formula is _true_fisher:
+        _check_likelihood(net)
+        return Examples.of(net, X, sample_weight)
+    return Examples.with_targets(net, X, Y, sample_weight)
 
 
 def _sum_over_blocks(

@@ -53,10 +53,10 @@ def forward(plan: Plan, W: ByLayer[Array], run: Run, along: Direction) -> Run:
 
 def output_delta(plan: Plan, run: Run, tangent: Run, Y: Array) -> Array:
     """(E32) R{δ^L}, (m, n_L): of a matched pair's δ^L, else ∂a/∂zᵀ(∂²C_i/∂a² R{a^L}) + (∂/∂z ∂a/∂zᵀ ∂C_i/∂a)R{z^L}."""
-    A, Z, da, dz = run.a[plan.L], run.z[plan.L], tangent.a[plan.L], tangent.z[plan.L]
-    if plan.matched is not None:
-        return plan.matched.delta_tangent(A, Y, da)
+    A, Z, dz = run.a[plan.L], run.z[plan.L], tangent.z[plan.L]
     straight = gauss_newton_delta(plan, run, tangent, Y)
+    if plan.matched is not None:
+        return straight
     return straight + second_vjp(plan, plan.L)(Z, plan.cost.derivative(A, Y), dz)
 
 

@@ -56,9 +56,10 @@ def run(
         diverged = what_diverged(net, data, course, taken, now.parameters)
         if diverged:
             raise DivergenceError(diverged)
-        now.cost = float(sum(taken.costs))
         if plan.reduction == "mean":
             now.cost = float((taken.costs * batches.masses).sum() / batches.masses.sum())
+        else:
+            now.cost = float(sum(taken.costs))
         now.gradient_norm = float(taken.norms.mean())
         monitored = end_epoch()
         if monitored is None:
