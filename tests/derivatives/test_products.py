@@ -137,7 +137,9 @@ def test_E35_true_fisher_is_the_expectation_over_the_targets_that_the_network_pr
     W = problem.net.W
     expected = np.zeros(plan.n_parameters)
     for Y, probability in targets_with_their_probabilities(problem):
-        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, Y))  # Y may leave the cost's domain
+        delta = reference.propagate(
+            plan, W, run, reference.output_delta(plan, run.z[plan.L], run.a[plan.L], Y)
+        )  # Y may leave the cost's domain
         g = np.array(
             [reference.reduced_gradient(plan, run, delta, np.eye(len(problem.X))[i]) for i in range(len(problem.X))]
         )

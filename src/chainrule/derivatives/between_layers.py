@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import MAX_MEMORY, Examples
-from chainrule.derivatives.per_example import squared_lengths
 from chainrule.engine import reference
+from chainrule.engine.linearized import squared_lengths
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text
 
@@ -105,7 +105,7 @@ def sensitivity_profile(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory:
     profile = np.empty((len(examples), plan.L + 1), dtype=net.dtype)
     for block in examples.blocks(max_memory, _ARRAYS):
         run = net.engine.forward(plan, net.parameters, block.X)
-        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
+        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run.z[plan.L], run.a[plan.L], block.Y))
         for layer, rows in {0: delta[1] @ W[1].T, **delta}.items():
             profile[block.rows, layer] = np.sqrt(squared_lengths(rows))
     return profile

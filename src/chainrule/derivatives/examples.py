@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
@@ -66,6 +67,13 @@ class Examples:
     def __len__(self) -> int:
         return len(self.X)
 
+    def in_float64(self) -> Examples:
+        """The same rows and targets for the same network in float64, where a difference of sums needs its digits."""
+        plan = replace(self.net.plan, dtype="float64")
+        net = Network.from_plan(plan, self.net.parameters.astype(np.float64), self.net.engine.name)
+        targets = None if self.targets is None else replace(self.targets, dtype=plan.dtype)
+        return replace(self, net=net, targets=targets)
+
     def blocks(self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0) -> Iterator[Block]:
         """Blocks of rows, each of which is worked within `max_memory` bytes.
 
@@ -90,6 +98,14 @@ class Examples:
             X = cast(self.X[rows], net.plan.dtype, "X", start)
             Y = None if self.targets is None else self.targets.rows(rows)
             yield Block(rows, X, Y, c if isinstance(c, float) else c[rows])
+
+
+def total_of(parts: Iterator[NDArray[Any]]) -> NDArray[Any]:
+    """Add up what blocks of examples give, in their order; the first is not added to anything."""
+    total = next(parts)
+    for part in parts:
+        total += part
+    return total
 
 
 def vector_like_parameters(net: Network, v: ArrayLike, name: str = "v") -> NDArray[Any]:

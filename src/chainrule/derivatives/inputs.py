@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples
 from chainrule.engine import reference, tangents
+from chainrule.engine.backend import Linearized
 from chainrule.engine.inputs import cast, real_array
 from chainrule.engine.network import Network
 from chainrule.engine.plan import ByLayer
@@ -22,6 +23,7 @@ Of = Literal["a", "z"]
 """What is differentiated: the outputs a^L, or z^L, before the output activation."""
 
 _A = NDArray[Any]
+_OUTPUTS_AT_ONCE = 16  # whose gradients are pulled back together
 _ARRAYS, _TANGENTS = 4, 9  # for each unit and example: a, z, δ and what is on the way; with the tangents of these
 
 
@@ -131,8 +133,8 @@ def cost_input_gradient(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory:
     """
     examples = Examples.with_targets(net, X, Y)
     result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
-    for block, run, W in _runs(examples, max_memory, _ARRAYS):
-        result[block.rows] = _to_input(net, W, run, reference.output_delta(net.plan, run, block.Y))
+    for block, at in _linearized(examples, max_memory):
+        result[block.rows] = _to_input(at, reference.output_delta(net.plan, at.z, at.a, block.Y))
     return result
 
 
@@ -158,8 +160,8 @@ def vjp(net: Network, X: ArrayLike, u: ArrayLike, *, of: Of = "a", max_memory: i
     examples = Examples.of(net, X)
     given, of = _rows_like(u, "u", len(examples), net.sizes[-1], net), _read_of(of)
     result = np.empty((len(examples), net.sizes[0]), dtype=net.dtype)
-    for block, run, W in _runs(examples, max_memory, _ARRAYS):
-        result[block.rows] = _to_input(net, W, run, _seed(net, run, given(block.rows), of))
+    for block, at in _linearized(examples, max_memory):
+        result[block.rows] = _to_input(at, _seed(net, at.z, given(block.rows), of))
     return result
 
 
@@ -211,7 +213,7 @@ def input_hessian(
     result = np.empty((len(examples), n, n), dtype=net.dtype)
     for block, run, W in _runs(examples, max_memory, _TANGENTS, extra=2 * n * n):
         chosen = _one_hot(net, len(block.X), o)
-        delta = reference.propagate(plan, W, run, _seed(net, run, chosen, of))
+        delta = reference.propagate(plan, W, run, _seed(net, run.z[net.L], chosen, of))
         for k in range(n):
             along = tangents.in_inputs(np.broadcast_to(np.eye(1, n, k, dtype=net.dtype), block.X.shape))
             moved = tangents.forward(plan, W, run, along)
@@ -276,12 +278,12 @@ def integrated_gradients(
     start = _rows_like(0.0 if baseline is None else baseline, "baseline", *shape, net)
     quadrature = list(_quadrature(operator.index(steps)))
     result, gap = np.empty(shape, dtype=net.dtype), np.empty(len(examples), dtype=net.dtype)
-    W, theta = net.W, net.parameters
+    theta = net.parameters
     for block in examples.blocks(max_memory, _ARRAYS + 3):
         x0, total = start(block.rows), np.zeros(block.X.shape)
         for node, share in quadrature:
-            run = net.engine.forward(plan, theta, x0 + net.dtype.type(node) * (block.X - x0))
-            total += share * _to_input(net, W, run, _seed(net, run, _one_hot(net, len(x0), o), of))
+            at = net.engine.linearize(plan, theta, x0 + net.dtype.type(node) * (block.X - x0))
+            total += share * _to_input(at, _seed(net, at.z, _one_hot(net, len(x0), o), of))
         result[block.rows] = (block.X - x0) * total
         ends = [net.engine.forward(plan, theta, np.ascontiguousarray(x)) for x in (x0, block.X)]
         change = np.subtract(*[(run.z if of == "z" else run.a)[plan.L][:, o].astype(float) for run in reversed(ends)])
@@ -301,13 +303,23 @@ def _quadrature(points: int) -> Iterator[tuple[float, float]]:
 def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:
     examples, of = Examples.of(net, X), _read_of(of)
     result = np.empty((len(examples), len(outputs), net.sizes[0]), dtype=net.dtype)
-    for block, run, W in _runs(examples, max_memory, _ARRAYS):
-        for position, o in enumerate(outputs):
-            if of == "a":
-                result[block.rows, position] = net.engine.input_gradient(net.plan, net.parameters, run, o)
-            else:
-                result[block.rows, position] = _to_input(net, W, run, _one_hot(net, len(block.X), o))
+    at_once = [outputs[start : start + _OUTPUTS_AT_ONCE] for start in range(0, len(outputs), _OUTPUTS_AT_ONCE)]
+    extra = len(at_once[0]) * sum(net.sizes)
+    for block, at in _linearized(examples, max_memory, extra):
+        first = 0
+        for some in at_once:
+            chosen = np.zeros((len(some), len(block.X), net.sizes[-1]), dtype=net.dtype)
+            for position, o in enumerate(some):
+                chosen[position, :, o] = 1
+            at.pull(_seeds(net, at.z, chosen, of)).inputs(result[block.rows, first : first + len(some)])
+            first += len(some)
     return result
+
+
+def _linearized(examples: Examples, max_memory: int, extra: int = 0) -> Iterator[tuple[Block, Linearized]]:
+    net = examples.net
+    for block in examples.blocks(max_memory, _ARRAYS, extra):
+        yield block, net.engine.linearize(net.plan, net.parameters, block.X)
 
 
 def _runs(examples: Examples, max_memory: int, arrays: int, extra: int = 0) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
@@ -316,16 +328,22 @@ def _runs(examples: Examples, max_memory: int, arrays: int, extra: int = 0) -> I
         yield block, net.engine.forward(net.plan, net.parameters, block.X), net.W
 
 
-def _seed(net: Network, run: Run, da: _A, of: Of) -> _A:
+def _seed(net: Network, Z: _A, da: _A, of: Of) -> _A:
     """δ^L for a cotangent of a^L or of z^L, (m, n_L)."""
     if of == "z":
         return da
-    seed: _A = net.plan.activation(net.L).vjp(run.z[net.L], da)
+    seed: _A = net.plan.activation(net.L).vjp(Z, da)
     return seed
 
 
-def _to_input(net: Network, W: ByLayer[_A], run: Run, delta_L: _A) -> _A:
-    x: _A = reference.propagate(net.plan, W, run, delta_L)[1] @ W[1].T  # (E9) with ℓ = 1
+def _seeds(net: Network, Z: _A, da: _A, of: Of) -> _A:
+    """`_seed` of several cotangents, (S, m, n_L), at once."""
+    n = net.sizes[-1]
+    return _seed(net, np.tile(Z, (len(da), 1)), da.reshape(-1, n), of).reshape(da.shape)
+
+
+def _to_input(at: Linearized, delta_L: _A) -> _A:
+    x: _A = at.pull(delta_L[np.newaxis]).inputs()[:, 0]
     return x
 
 

@@ -14,18 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples
+from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of
 from chainrule.engine import reference
+from chainrule.engine.backend import Pulled
 from chainrule.engine.network import Network
-from chainrule.engine.plan import ByLayer, Plan
-from chainrule.engine.reference import Run
 from chainrule.errors import InputError, text
 from chainrule.maths.settings import real_number
 
 _A = NDArray[Any]
 _ARRAYS = 5  # for each unit and example: a, z, δ, squares of a or δ, and what is on the way
-_WIDE_ARRAYS = 14  # the same with a, δ and their squares in float64
 _VECTORS = 4  # like θ: a block's gradient, its parts, the sum
+_CANCELLED = 1e-3  # of Σ (∇C_i)² is left of it: then a float32 has about four digits of the difference
 
 
 def per_example_gradients(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int = MAX_MEMORY) -> NDArray[Any]:
@@ -66,8 +65,10 @@ def per_example_gradients(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memor
     """
     examples, plan = Examples.with_targets(net, X, Y), net.plan
     result = np.empty((len(examples), plan.n_parameters), dtype=net.dtype)
-    for block, run, delta in _passes(examples, max_memory, fixed=0):
-        n = len(block.X)
+    W, theta = net.W, net.parameters
+    for block in examples.blocks(max_memory, _ARRAYS):
+        run, n = net.engine.forward(plan, theta, block.X), len(block.X)
+        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run.z[plan.L], run.a[plan.L], block.Y))
         for layer in plan.layers:
             at = plan.weight_blocks[layer]
             into = result[block.rows, at.start : at.stop].reshape(n, *at.shape)  # a view, as rows are contiguous
@@ -96,8 +97,8 @@ def per_example_norms(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: i
     """
     examples = Examples.with_targets(net, X, Y)
     norms = np.empty(len(examples), dtype=net.dtype)
-    for block, run, delta in _passes(examples, max_memory, fixed=0):
-        norms[block.rows] = np.sqrt(_squared_norms(net.plan, run, delta))
+    for block, pulled in _pulled(examples, max_memory, fixed=0):
+        norms[block.rows] = np.sqrt(pulled.squared_norms())
     return norms
 
 
@@ -118,7 +119,8 @@ def sum_of_squares(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int 
 
     Source: F. Dangel et al., BackPACK: packing more into backprop, 2020.
     """
-    return _moments(Examples.with_targets(net, X, Y), max_memory)[1].astype(net.dtype)
+    passes = _pulled(Examples.with_targets(net, X, Y), max_memory, fixed=_VECTORS * net.plan.n_parameters)
+    return total_of(pulled.squares(1.0) for _, pulled in passes)
 
 
 def gradient_variance(
@@ -133,7 +135,7 @@ def gradient_variance(
         of the population that they are drawn from.
 
     The other parameters and errors are those of `per_example_gradients`; InputError, too, for fewer than ddof + 1
-    examples. Products and sums are taken in float64, so that float32 networks lose no digits to the difference.
+    examples. A float32 network's are taken in float64 where the difference would cost an entry its last three digits.
 
     Examples
     --------
@@ -151,8 +153,11 @@ def gradient_variance(
     if m <= ddof:
         hint = "Give more examples, or ddof=0."
         raise InputError(text("X", expected="at least two rows for ddof=1", got="one row", hint=hint))
-    total, squares = _moments(examples, max_memory)
-    return (np.maximum(squares - total * total / m, 0) / (m - ddof)).astype(net.dtype)
+    spread, squares = _spread(examples, max_memory)
+    if net.dtype != np.float64 and (spread < _CANCELLED * squares).any():
+        spread, _ = _spread(examples.in_float64(), max_memory)
+    spread /= m - ddof
+    return np.maximum(spread, 0, out=spread).astype(net.dtype, copy=False)
 
 
 class NoiseScale(NamedTuple):
@@ -191,9 +196,9 @@ def gradient_noise_scale(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory
         hint = "How much gradients differ takes two of them."
         raise InputError(text("X", expected="at least two rows", got="one row", hint=hint))
     total, squares = np.zeros(net.plan.n_parameters), 0.0
-    for _, run, delta in _passes(examples, max_memory, fixed=2 * _VECTORS * net.plan.n_parameters, wide=True):
-        total += reference.reduced_gradient(net.plan, run, delta, 1.0)
-        squares += float(_squared_norms(net.plan, run, delta).sum())
+    for _, pulled in _pulled(examples.in_float64(), max_memory, fixed=_VECTORS * net.plan.n_parameters):
+        total += pulled.gradient(1.0)
+        squares += float(pulled.squared_norms().sum())
     norm = float(total @ total)
     trace = max(squares - norm / m, 0.0) / (m - 1)
     squared_norm = norm / m**2 - trace / m
@@ -237,51 +242,32 @@ def clipped_gradient(
         hint = "It is the length that no example's gradient exceeds."
         raise InputError(text("max_norm", expected="a number > 0", got=repr(max_norm), hint=hint))
     examples = Examples.with_targets(net, X, Y, sample_weight)
-    total = np.zeros(net.plan.n_parameters, dtype=net.dtype)
-    for block, run, delta in _passes(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
-        norms = np.sqrt(_squared_norms(net.plan, run, delta))
-        kept = np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit).astype(net.dtype)
-        total += reference.reduced_gradient(net.plan, run, delta, block.c * kept)
-    return total
+
+    def clipped() -> Iterator[_A]:
+        for block, pulled in _pulled(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
+            norms = np.sqrt(pulled.squared_norms())
+            kept = np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit)
+            yield pulled.gradient((block.c * kept).astype(net.dtype))
+
+    return total_of(clipped())
 
 
-def _passes(
-    examples: Examples, max_memory: int, fixed: int, wide: bool = False
-) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:
-    """Forward and every δ^ℓ (E5, E6), block by block; `wide`: a and δ in float64, for sums whose difference matters."""
+def _pulled(examples: Examples, max_memory: int, fixed: int) -> Iterator[tuple[Block, Pulled]]:
+    """Every δ^ℓ (E5, E6), block by block."""
     net = examples.net
-    plan, theta = net.plan, net.parameters
-    W, _ = plan.split(theta)
-    for block in examples.blocks(max_memory, _WIDE_ARRAYS if wide else _ARRAYS, fixed=fixed):
-        run = net.engine.forward(plan, theta, block.X)
-        delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
-        if wide:
-            run = Run(ByLayer("a", {layer: run.a[layer].astype(np.float64) for layer in range(plan.L)}), run.z)
-            delta = ByLayer("delta", {layer: delta[layer].astype(np.float64) for layer in plan.layers})
-        yield block, run, delta
+    for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed):
+        at = net.engine.linearize(net.plan, net.parameters, block.X)
+        yield block, at.pull(reference.output_delta(net.plan, at.z, at.a, block.Y)[np.newaxis])
 
 
-def _squared_norms(plan: Plan, run: Run, delta: ByLayer[_A]) -> NDArray[np.float64]:
-    """‖∇C_i‖², (m,), by (E36), in float64, in which no square of a float32 is too small or too large."""
-    total = np.zeros(len(delta[1]))
-    for layer in plan.layers:
-        total += squared_lengths(delta[layer]) * (squared_lengths(run.a[layer - 1]) + plan.bias[layer - 1])
-    return total
-
-
-def squared_lengths(rows: _A) -> NDArray[np.float64]:
-    """‖·‖² of each row, (m,), in float64."""
-    lengths: NDArray[np.float64] = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    return lengths
-
-
-def _moments(examples: Examples, max_memory: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Σ_i ∇C_i and Σ_i (∇C_i)², (|θ|,), in float64."""
-    plan = examples.net.plan
-    total, squares = np.zeros(plan.n_parameters), np.zeros(plan.n_parameters)
-    for _, run, delta in _passes(examples, max_memory, fixed=4 * _VECTORS * plan.n_parameters, wide=True):
-        total += reference.reduced_gradient(plan, run, delta, 1.0)
-        squared = Run(ByLayer("a²", {layer: run.a[layer] * run.a[layer] for layer in range(plan.L)}), run.z)
-        squared_delta = ByLayer("δ²", {layer: delta[layer] * delta[layer] for layer in plan.layers})
-        squares += reference.reduced_gradient(plan, squared, squared_delta, 1.0)
-    return total, squares
+def _spread(examples: Examples, max_memory: int) -> tuple[_A, _A]:
+    """Σ_i (∇C_i)² − (Σ_i ∇C_i)²/m and Σ_i (∇C_i)², (|θ|,)."""
+    passes = _pulled(examples, max_memory, fixed=2 * _VECTORS * examples.net.plan.n_parameters)
+    sums = ((pulled.gradient(1.0), pulled.squares(1.0)) for _, pulled in passes)
+    total, squares = next(sums)
+    for g, g2 in sums:
+        total += g
+        squares += g2
+    np.multiply(total, total, out=total)
+    total /= len(examples)
+    return np.subtract(squares, total, out=total), squares

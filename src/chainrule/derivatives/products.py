@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, vector_like_parameters
+from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of, vector_like_parameters
 from chainrule.engine import reference, tangents
+from chainrule.engine.backend import Linearized
 from chainrule.engine.network import Network
-from chainrule.engine.plan import ByLayer
-from chainrule.engine.reference import Run
+from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text, unknown_name
 
 if TYPE_CHECKING:
@@ -206,8 +206,7 @@ def as_linear_operator(
     return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=net.dtype)
 
 
-_A = NDArray[Any]
-_Formula = Callable[[Network, ByLayer[_A], Run, Block, tangents.Direction], _A]
+_Formula = Callable[[Plan, Linearized, Block, NDArray[Any]], NDArray[Any]]
 
 
 def _product(
@@ -228,7 +227,7 @@ def _examples(
 ) -> Examples:
     """Check what a formula needs; the true Fisher matrix needs a distribution, and no targets."""
     if formula is _true_fisher:
-        _check_likelihood(net)
+        check_likelihood(net)
         return Examples.of(net, X, sample_weight)
     return Examples.with_targets(net, X, Y, sample_weight)
 
@@ -236,54 +235,51 @@ def _examples(
 def _sum_over_blocks(
     formula: _Formula, examples: Examples, theta: NDArray[Any], v: NDArray[Any], max_memory: int
 ) -> NDArray[Any]:
-    net = examples.net
-    W, along = net.plan.split(theta)[0], tangents.in_parameters(net.plan, v)
-    total = np.zeros(net.plan.n_parameters, dtype=net.dtype)
-    for block in examples.blocks(max_memory, _ARRAYS, fixed=_VECTORS * net.plan.n_parameters):
-        total += formula(net, W, net.engine.forward(net.plan, theta, block.X), block, along)
-    return total
+    net, fixed = examples.net, _VECTORS * examples.net.plan.n_parameters
+    parts = (
+        formula(net.plan, net.engine.linearize(net.plan, theta, block.X), block, v)
+        for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed)
+    )
+    return total_of(parts)
 
 
-def _hessian(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
-    plan = net.plan
-    delta = reference.propagate(plan, W, run, reference.output_delta(plan, run, block.Y))
-    moved = tangents.forward(plan, W, run, along)
-    d_delta = tangents.backward(plan, W, run, delta, moved, tangents.output_delta(plan, run, moved, block.Y), along)
-    product: _A = tangents.gradient(plan, run, delta, moved, d_delta, block.c)
+def _hessian(plan: Plan, at: Linearized, block: Block, v: NDArray[Any]) -> NDArray[Any]:
+    pushed = at.push(v)
+    delta = reference.output_delta(plan, at.z, at.a, block.Y)
+    product: NDArray[Any] = at.bend(pushed, delta, tangents.output_delta(plan, at.z, at.a, pushed.z, block.Y)).gradient(
+        block.c
+    )
     return product
 
 
-def _gauss_newton(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
-    return _pulled_back(net, W, run, block, along, block.Y)
+def _gauss_newton(plan: Plan, at: Linearized, block: Block, v: NDArray[Any]) -> NDArray[Any]:
+    return _pulled_back(plan, at, block, v, block.Y)
 
 
-def _true_fisher(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+def _true_fisher(plan: Plan, at: Linearized, block: Block, v: NDArray[Any]) -> NDArray[Any]:
     """The Hessian of −ln p in a is linear in y for each of these costs: its expectation is that at E[y] = a^L."""
-    return _pulled_back(net, W, run, block, along, run.a[net.L])
+    return _pulled_back(plan, at, block, v, at.a)
 
 
-def _pulled_back(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction, Y: Any) -> _A:
-    plan = net.plan
-    moved = tangents.forward(plan, W, run, along)
-    pulled = reference.propagate(plan, W, run, tangents.gauss_newton_delta(plan, run, moved, Y))
-    product: _A = reference.reduced_gradient(plan, run, pulled, block.c)
+def _pulled_back(plan: Plan, at: Linearized, block: Block, v: NDArray[Any], Y: Any) -> NDArray[Any]:
+    seeds = tangents.gauss_newton_delta(plan, at.z, at.a, at.push(v).z, Y)
+    product: NDArray[Any] = at.pull(seeds[np.newaxis]).gradient(block.c)
     return product
 
 
-def _empirical_fisher(net: Network, W: ByLayer[_A], run: Run, block: Block, along: tangents.Direction) -> _A:
+def _empirical_fisher(plan: Plan, at: Linearized, block: Block, v: NDArray[Any]) -> NDArray[Any]:
     """⟨∇C_i, v⟩ is R{C_i} = ⟨δ^L, R{z^L}⟩: no gradient of an example is needed."""
-    plan = net.plan
-    delta_L = reference.output_delta(plan, run, block.Y)
-    moved = tangents.forward(plan, W, run, along)
-    c = block.c * np.sum(delta_L * moved.z[plan.L], axis=1)
-    product: _A = reference.reduced_gradient(plan, run, reference.propagate(plan, W, run, delta_L), c)
+    delta = reference.output_delta(plan, at.z, at.a, block.Y)
+    c = block.c * np.sum(delta * at.push(v).z, axis=1)
+    product: NDArray[Any] = at.pull(delta[np.newaxis]).gradient(c)
     return product
 
 
 _HAVE_A_DISTRIBUTION = ("squared_error", "half_squared_error", "binary_cross_entropy", "poisson", "cross_entropy")
 
 
-def _check_likelihood(net: Network) -> None:
+def check_likelihood(net: Network) -> None:
+    """Refuse a cost that is not −ln p(y|a) of a distribution. Raises InputError."""
     name, output = net.cost_function.name, net.activations[-1]
     if name in _HAVE_A_DISTRIBUTION and (name != "cross_entropy" or output == "softmax"):
         return

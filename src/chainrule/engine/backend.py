@@ -52,6 +52,9 @@ class Backend(Protocol):
     ) -> tuple[Array, Gradient]:
         """C (E4) and ∇C (E10)."""
 
+    def linearize(self, plan: Plan, parameters: Array, X: Array) -> Linearized:
+        """Keep a forward pass (E1, E2), for the passes that derivatives are made of."""
+
     def predictor(self, plan: Plan, parameters: Array) -> Callable[[Any], Any] | None:
         """Give a function from an X that nobody has checked to a^L, or to None where it has to be; or give None.
 
@@ -68,6 +71,64 @@ class Backend(Protocol):
 
         Y is (m,), class indices, or (m, n_L), of any real dtype, and so may X be.
         """
+
+
+class Linearized(Protocol):
+    """The network at θ and m rows, as engine/linearized.py specifies it."""
+
+    @property
+    def z(self) -> Array:
+        """z^L."""
+
+    @property
+    def a(self) -> Array:
+        """a^L."""
+
+    def push(self, v: Array) -> Pushed:
+        """(E31) along dθ = v, (|θ|,)."""
+
+    def pull(self, seeds: Array) -> Pulled:
+        """Every δ^ℓ of S cotangents of z^L, (S, m, n_L)."""
+
+    def bend(self, pushed: Any, delta_L: Array, d_delta_L: Array) -> Bent:
+        """(E33) along what was pushed."""
+
+    def moments(self, c: Array | float) -> list[Array]:
+        """Σ_i c_i ā āᵀ of the inputs of each layer."""
+
+
+class Pushed(Protocol):
+    """How z changes along a direction."""
+
+    @property
+    def z(self) -> Array:
+        """R{z^L}."""
+
+
+class Pulled(Protocol):
+    """δ^ℓ of S cotangents."""
+
+    def inputs(self, out: Array | None = None) -> Array:
+        """(E9), (m, S, n_0), in `out` or in a new array."""
+
+    def gradient(self, c: Array | float) -> Array:
+        """Σ_s Σ_i c_i of (E7), (E8)."""
+
+    def squared_norms(self) -> Array:
+        """(E36), (m,), in float64."""
+
+    def squares(self, c: Array | float) -> Array:
+        """(E37)."""
+
+    def moments(self, c: Array | float) -> list[Array]:
+        """Σ_i c_i Σ_s δδᵀ of each layer."""
+
+
+class Bent(Protocol):
+    """How δ^ℓ change along a direction."""
+
+    def gradient(self, c: Array | float) -> Array:
+        """R{∇C} (E33)."""
 
 
 class Trainer(Protocol):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.engine import reference
+from chainrule.engine.linearized import Linearized
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.engine.reference import Backward, Gradient, Run
 from chainrule.engine.threads import chosen
@@ -124,6 +125,11 @@ def predict_uncast(plan: Plan, parameters: Array, X: Array) -> Array | None:
     out = np.empty((X.shape[0], plan.sizes[-1]), dtype=plan.dtype)
     n_threads = chosen(plan, X.shape[0], training=False)
     return out if core_plan(plan).predict(parameters, _handed(X), out, n_threads) < 0 else None
+
+
+def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
+    """(E1), (E2), kept for the passes that derivatives are made of."""
+    return Linearized(plan, plan.split(parameters)[0], forward(plan, parameters, X))
 
 
 def value_and_gradient(

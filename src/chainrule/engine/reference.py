@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.maths.arrays import Array, array_namespace
 from chainrule.maths.updates import UpdateRule
+
+if TYPE_CHECKING:
+    from chainrule.engine.linearized import Linearized
 
 name = "reference"
 
@@ -82,7 +86,7 @@ def _forward(plan: Plan, W: ByLayer[Array], b: ByLayer[Array], X: Array) -> Run:
 def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array | None = None) -> Backward:
     """(E5) to (E10) from what `forward` kept."""
     W, _ = plan.split(parameters)
-    delta = propagate(plan, W, run, output_delta(plan, run, Y))
+    delta = propagate(plan, W, run, output_delta(plan, run.z[plan.L], run.a[plan.L], Y))
     x = delta[1] @ W[1].T  # (E9) with ℓ = 1; the input has no g, so no g' is multiplied in
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
     c = coefficients(plan, x.shape[0], weights)
@@ -98,9 +102,8 @@ def propagate(plan: Plan, W: ByLayer[Array], run: Run, delta_L: Array) -> ByLaye
     return ByLayer("delta", {l: delta[l] for l in plan.layers}, "The input has no δ; its gradient is x.")
 
 
-def output_delta(plan: Plan, run: Run, Y: Array) -> Array:
-    """δ^L, (m, n_L): from a and y for a matched pair (E5′), else ∂C_i/∂a^L through g_L (E5, E5′)."""
-    A, Z = run.a[plan.L], run.z[plan.L]
+def output_delta(plan: Plan, Z: Array, A: Array, Y: Array) -> Array:
+    """δ^L, (m, n_L), from z^L and a^L: for a matched pair from a and y (E5′), else ∂C_i/∂a^L through g_L (E5, E5′)."""
     if plan.matched is not None:
         return plan.matched.delta(A, Y)
     return plan.activation(plan.L).vjp(Z, plan.cost.derivative(A, Y))
@@ -170,9 +173,17 @@ def value_and_gradient(
     """C (E4) and ∇C (E10) of a batch: `backward` without (E9)'s last step into the input."""
     W, b = plan.split(parameters)
     run = _forward(plan, W, b, X)
-    delta = propagate(plan, W, run, output_delta(plan, run, Y))
+    delta = propagate(plan, W, run, output_delta(plan, run.z[plan.L], run.a[plan.L], Y))
     cost = batch_cost(plan, example_costs(plan, run, Y), weights)
     return cost, Gradient(plan, reduced_gradient(plan, run, delta, coefficients(plan, X.shape[0], weights)))
+
+
+def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
+    """(E1), (E2), kept for the passes that derivatives are made of."""
+    from chainrule.engine.linearized import Linearized  # which is made of this module's functions
+
+    W, b = plan.split(parameters)
+    return Linearized(plan, W, _forward(plan, W, b, X))
 
 
 def predictor(plan: Plan, parameters: Array) -> None:

@@ -51,27 +51,30 @@ def forward(plan: Plan, W: ByLayer[Array], run: Run, along: Direction) -> Run:
     return Run(ByLayer("R{a}", da), ByLayer("R{z}", dz))
 
 
-def output_delta(plan: Plan, run: Run, tangent: Run, Y: Array) -> Array:
-    """(E32) R{δ^L}, (m, n_L): of a matched pair's δ^L, else ∂a/∂zᵀ(∂²C_i/∂a² R{a^L}) + (∂/∂z ∂a/∂zᵀ ∂C_i/∂a)R{z^L}."""
-    A, Z, dz = run.a[plan.L], run.z[plan.L], tangent.z[plan.L]
-    straight = gauss_newton_delta(plan, run, tangent, Y)
+def output_delta(plan: Plan, Z: Array, A: Array, dZ: Array, Y: Array) -> Array:
+    """(E32) R{δ^L}, (m, n_L), from R{z^L}: of a matched pair's δ^L, else what follows.
+
+    ∂a/∂zᵀ(∂²C_i/∂a² R{a^L}) + (∂/∂z ∂a/∂zᵀ ∂C_i/∂a)R{z^L}.
+    """
+    straight = gauss_newton_delta(plan, Z, A, dZ, Y)
     if plan.matched is not None:
         return straight
-    return straight + second_vjp(plan, plan.L)(Z, plan.cost.derivative(A, Y), dz)
+    return straight + second_vjp(plan, plan.L)(Z, plan.cost.derivative(A, Y), dZ)
 
 
-def gauss_newton_delta(plan: Plan, run: Run, tangent: Run, Y: Array) -> Array:
+def gauss_newton_delta(plan: Plan, Z: Array, A: Array, dZ: Array, Y: Array) -> Array:
     """(E34) What R{δ^L} is without the curvature of the network, (m, n_L): that of the cost alone.
 
     The cost is one of z^L for a matched pair, which is convex in it, else of a^L.
     """
-    A, Z, da = run.a[plan.L], run.z[plan.L], tangent.a[plan.L]
+    g = plan.activation(plan.L)
+    dA = g.jvp(Z, dZ)
     if plan.matched is not None:
-        return plan.matched.delta_tangent(A, Y, da)
+        return plan.matched.delta_tangent(A, Y, dA)
     if plan.cost.hessian_product is None:
         hint = "Give cr.Cost(…, hessian_product=…): ∂²C_i/∂a² v, (a, y, v) -> (m, n)."
         raise DerivativeError(text(f"cost {plan.cost.name}", expected="a hessian_product", got="none", hint=hint))
-    return plan.activation(plan.L).vjp(Z, plan.cost.hessian_product(A, Y, da))
+    return g.vjp(Z, plan.cost.hessian_product(A, Y, dA))
 
 
 def second_vjp(plan: Plan, l: int) -> Callable[[Array, Array, Array], Array]:
