@@ -8,8 +8,8 @@ from cases import COSTS, targets
 from chainrule import Cost, Interval, Network, register_cost
 from chainrule.errors import DerivativeError, InputError, PairError
 from chainrule.maths.activations import activation
+from chainrule.maths.claims import check_cost
 from chainrule.maths.costs import BUILT_IN, cost
-from chainrule.maths.finite_differences import check_cost
 from chainrule.maths.pairs import MATCHED
 
 mpf = mpmath.mpf

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from chainrule.maths.arrays import Array, array_namespace, erfc, zero
-from chainrule.maths.finite_differences import check_activation
+from chainrule.maths.claims import check_activation
 from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, REALS, UNIT, Interval
 from chainrule.maths.names import Registry, parameter_in
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from chainrule.maths.activations import tanh_derivative, zeros_like
 from chainrule.maths.arrays import Array, array_namespace, zero
-from chainrule.maths.finite_differences import check_cost
+from chainrule.maths.claims import check_cost
 from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, REALS, UNIT, Interval
 from chainrule.maths.names import Registry, parameter_in
 

@@ -1,184 +1,181 @@
-"""Central differences, and the check that a user's derivative is the derivative of the user's value.
+"""Central differences, of a fixed step or of one chosen for each line, and what is held against them.
 
-(E-fd) f'(x) ≈ (4 D(h/2) − D(h))/3 with D(h) = (f(x + h) − f(x − h))/(2h): central differences whose h² term is
+φ(t) is a function along a line, such as C(θ + t·v), and its derivative at t = 0 is wanted.
+
+(E-fd) φ'(0) ≈ R(h) = (4 D(h/2) − D(h))/3 with D(h) = (φ(h) − φ(−h))/(2h): central differences whose h² term is
 cancelled by Richardson's step, so that h can be large enough (1e-3) to keep rounding small: about 1e-12 relative.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.errors import DerivativeError, text
-from chainrule.maths.intervals import Interval
-
-if TYPE_CHECKING:
-    from chainrule.maths.activations import Activation, AnyActivation, CoupledActivation
-    from chainrule.maths.costs import Cost
-
 STEP = 1e-3
 TOLERANCE = 1e-6  # of max(1, |f'|): 1e6 times what the differences of a smooth function leave, far below any slip
-_F = NDArray[np.float64]
+_F: TypeAlias = NDArray[np.float64]
+Line: TypeAlias = Callable[[_F], _F]
+"""t -> φ(t). t is one step, or an array with a step for each entry of φ or, (m, 1), for each of its rows."""
 
 
+# --- of a fixed step --------------------------------------------------------------------------------------------------
 def derivative_along(f: Callable[[_F], _F], x: _F, direction: _F, step: float = STEP) -> _F:
     """Derivative of f(x + t·direction) in t at t = 0 by (E-fd); f may return any shape.
 
     >>> float(derivative_along(np.sin, np.array(0.0), np.array(1.0)).round(9))
     1.0
     """
-
-    def central(h: float) -> _F:
-        return (f(x + h * direction) - f(x - h * direction)) / (2 * h)
-
-    return (4 * central(step / 2) - central(step)) / 3
+    return extrapolated(lambda t: f(x + t * direction), np.array(step))[0]
 
 
-def _call(what: str, function: Callable[..., Any], shape: tuple[int, ...], *arrays: _F) -> _F:
-    """Call the user's function and insist on the shape and on finite numbers."""
-    given = [array.copy() for array in arrays]
-    for array in given:
-        array.flags.writeable = False  # a function that works in place would change what the network has kept
-    try:
-        with np.errstate(all="ignore"):
-            result = np.asarray(function(*given))
-    except Exception as error:
-        hint = "It is given read-only arrays, which it must not change, and has to return a new one."
-        got = f"{type(error).__name__}: {error}"
-        raise DerivativeError(text(what, expected="an array", got=got, hint=hint)) from error
-    if result.dtype.kind not in "fiub":
-        hint = "It has to return one real number for each entry."
-        raise DerivativeError(text(what, expected="real numbers", got=f"dtype {result.dtype}", hint=hint))
-    result = result.astype(np.float64)
-    if result.shape != shape:
-        hint = "It is given whole arrays and has to return one number for each entry."
-        raise DerivativeError(text(what, expected=f"an array of shape {shape}", got=f"shape {result.shape}", hint=hint))
-    if not np.isfinite(result).all():
-        at = _entry(arrays, tuple(int(i) for i in np.argwhere(~np.isfinite(result))[0]))
-        hint = "It has to be defined on its whole domain; declare the domain, or write it so that it doesn't overflow."
-        raise DerivativeError(text(what, expected="finite numbers", got=f"a NaN or infinite one at {at}", hint=hint))
-    return result
+def extrapolated(phi: Line, step: _F, halvings: int = 1) -> list[_F]:
+    """R(h), R(h/2), … of (E-fd)."""
+    central = [(phi(h) - phi(-h)) / (2 * h) for h in (step / 2**k for k in range(halvings + 1))]
+    return [(4 * fine - coarse) / 3 for coarse, fine in pairwise(central)]
 
 
-def _entry(arrays: tuple[_F, ...], index: tuple[int, ...]) -> str:
-    names = ("z", "v", "u") if len(arrays) == 1 else ("a", "y", "v")
-    return ", ".join(
-        f"{name} = {np.array2string(array[index], precision=6)}" for name, array in zip(names, arrays, strict=False)
-    )
+# --- of a step that is chosen -----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Difference:
+    """φ'(0) by R(h), the error that it has by its own estimate, and h."""
+
+    value: _F
+    error: _F
+    step: _F
 
 
-def _compare(what: str, got: _F, expected: _F, at: tuple[_F, ...], usable: NDArray[np.bool_], of: str) -> None:
-    error = np.where(usable, np.abs(got - expected) / np.maximum(1.0, np.abs(expected)), 0.0)
-    worst = np.unravel_index(int(np.argmax(error)), error.shape)
-    if error[worst] > TOLERANCE:
-        raise DerivativeError(
-            text(
-                f"{what} is wrong, worst at {_entry(at, tuple(int(i) for i in worst))}",
-                expected=f"{expected[worst]:.9g} (central differences of its {of})",
-                got=f"{got[worst]:.9g}",
-                hint="Correct the formula; if this point is a kink, declare it or move it out of the domain.",
-            )
-        )
+def _itself(values: _F) -> _F:
+    return values
 
 
-def check_activation(g: AnyActivation) -> None:
-    """Hold g' against differences of g, and g'' against differences of g', on a grid of z from −10 to 10.
+def rounding(phi: Line, spacing: _F) -> _F:
+    """(E51) How far rounding moves φ near 0, of φ's shape: ε = √(mean of (Δ⁴φ)²/70) over t = s, 2s, …, 8s.
 
-    Raises DerivativeError that names the worst point; also where a value leaves the range that g declares.
+    s is so small that a smooth φ has no fourth difference Δ⁴ there but that of its rounding, whose variance it
+    multiplies by 70. t is above 0, so that a kink at 0 has none either. The rounding of φ itself, 1.1e-16 φ, is the
+    least. Source: J. Moré and S. Wild, Estimating computational noise, 2011.
     """
-    what = f"activation {g.name!r}"
-    if g.coupled:
-        _check_coupled(what, g)
+    values = [phi(k * spacing) for k in range(1, 9)]
+    fourth = np.diff(np.stack(np.broadcast_arrays(*values)), n=4, axis=0)
+    return np.asarray(np.sqrt(np.mean(fourth**2, axis=0) / 70) + np.finfo(np.float64).eps / 2 * np.abs(values[0]))
+
+
+def difference(phi: Line, start: _F, noise: _F, total: Callable[[_F], _F] = _itself) -> Difference:
+    """(E52) φ'(0) ≈ R(h) with h = (360 ε/|φ⁽⁵⁾|)^{1/5}, at most `start`: its error h⁴|φ⁽⁵⁾|/480 + 3ε/h is least there.
+
+    φ⁽⁵⁾ ≈ 512 (R(h) − R(h/2))/h⁴ at h = start. Where rounding hides it, that is too large and h stays near `start`.
+    The error's estimate is |R(h) − R(h/2)| + 3ε/h.
+
+    Parameters
+    ----------
+    phi : Line
+    start : array, like t
+        The largest step: about as far as φ is smooth.
+    noise : array
+        ε of `total(phi(t))`.
+    total : function, optional
+        What is made of the values, such as their sum.
+
+    Examples
+    --------
+    >>> found = difference(np.exp, np.array(0.1), np.array(1e-16))
+    >>> bool(abs(found.value - 1) < found.error < 1e-12)
+    True
+    """
+    coarse, fine = map(total, extrapolated(phi, start, 2))
+    with np.errstate(divide="ignore"):
+        best = (360 * noise / np.abs(512 * (coarse - fine))) ** 0.2 * _like(start, coarse) ** 0.8
+    step = _narrowed(np.fmin(best, _like(start, coarse)), start)
+    if np.any(step < start / 2):
+        coarse, fine = map(total, extrapolated(phi, step, 2))
     else:
-        _check_elementwise(what, g)
+        step = start
+    return Difference(coarse, np.abs(coarse - fine) + 3 * noise / _like(step, coarse), step)
 
 
-def _check_elementwise(what: str, g: Activation) -> None:
-    z = np.linspace(-10, 10, 401) + 0.0137  # the offset keeps the grid off 0 and off other round numbers
-    usable = np.ones(z.shape, dtype=bool)
-    for kink in g.kinks:
-        usable &= np.abs(z - kink) > 2 * STEP
-    values = _call(f"value of {what}", g.value, z.shape, z)
-    _inside(f"value of {what}", values, g.range, z)
-    derivatives = _call(f"derivative of {what}", g.derivative, z.shape, z)
-    ones = np.ones_like(z)
-    slope = derivative_along(lambda x: _call(f"value of {what}", g.value, z.shape, x), z, ones)
-    _compare(f"derivative of {what}", derivatives, slope, (z,), usable, "value")
-    if g.second_derivative is not None:
-        second = _call(f"second_derivative of {what}", g.second_derivative, z.shape, z)
-        bend = derivative_along(lambda x: _call(f"derivative of {what}", g.derivative, z.shape, x), z, ones)
-        _compare(f"second_derivative of {what}", second, bend, (z,), usable, "derivative")
+def _like(step: _F, values: _F) -> _F:
+    return np.broadcast_to(step, values.shape)
 
 
-def _check_coupled(what: str, g: CoupledActivation) -> None:
-    """Row by row: Ju against differences of g, ⟨v, Ju⟩ = ⟨Jᵀv, u⟩, and the second order against differences of Jᵀv."""
-    rng = np.random.default_rng(0)
-    z, u, v = (2 * rng.standard_normal((25, 4)) for _ in range(3))
-    everywhere = np.ones(z.shape, dtype=bool)
-    _inside(f"value of {what}", _call(f"value of {what}", g.value, z.shape, z), g.range, z)
-    pushed = _call(f"jvp of {what}", g.jvp, z.shape, z, u)
-    pulled = _call(f"vjp of {what}", g.vjp, z.shape, z, v)
-    slope = derivative_along(lambda x: _call(f"value of {what}", g.value, z.shape, x), z, u)
-    _compare(f"jvp of {what}", pushed, slope, (z,), everywhere, "value")
-    left, right = np.sum(v * pushed, axis=1), np.sum(pulled * u, axis=1)
-    _compare(f"vjp of {what}", right, left, (z,), everywhere[:, 0], "jvp: ⟨v, Ju⟩ = ⟨Jᵀv, u⟩")
-    if g.second_vjp is not None:
-        second = _call(f"second_vjp of {what}", g.second_vjp, z.shape, z, v, u)
-        bend = derivative_along(lambda x: _call(f"vjp of {what}", g.vjp, z.shape, x, v), z, u)
-        _compare(f"second_vjp of {what}", second, bend, (z,), everywhere, "vjp")
+def _narrowed(steps: _F, start: _F) -> _F:
+    """Steps for each entry as steps for each line: the least of its row."""
+    return steps if steps.shape == start.shape else steps.min(axis=-1, keepdims=True)
 
 
-def check_cost(cost: Cost) -> None:
-    """Hold ∂C_i/∂a against differences of C_i, and the Hessian product against differences of ∂C_i/∂a.
+def slope_jump(phi: Line, step: _F, noise: _F) -> _F:
+    """(E53) How far the slope of φ jumps at 0: |4 S(h/4) − S(h)|/3 with S(h) = (φ(h) − 2φ(0) + φ(−h))/h.
 
-    Rows of three outputs are drawn inside the cost's domain, targets inside its targets.
-    Raises DerivativeError that names the worst point.
+    S(h) is φ'(0+) − φ'(0−) at a kink, and hφ''(0) where there is none, which this extrapolation cancels. What rounding
+    alone may give, 23ε/h, is taken off.
+
+    >>> h, noise = np.array(1e-3), np.array(1e-16)
+    >>> [round(float(slope_jump(phi, h, noise)), 6) for phi in (np.abs, np.exp)]
+    [2.0, 0.0]
     """
-    what = f"cost {cost.name!r}"
-    rng = np.random.default_rng(0)
-    a, y = _sample(rng, cost.domain, (60, 3)), _sample(rng, cost.targets, (60, 3))
-    v = rng.standard_normal(a.shape)
-    usable = np.ones(a.shape, dtype=bool)
-    for kink in cost.kinks:
-        usable &= np.abs(a - y - kink) > 2 * STEP * np.maximum(1, np.abs(v))
-    _call(f"value of {what}", cost.value, a.shape[:1], a, y)
-    derivatives = _call(f"derivative of {what}", cost.derivative, a.shape, a, y)
-    for j in range(a.shape[1]):
-        unit = np.zeros_like(a)
-        unit[:, j] = 1.0
-        slope = derivative_along(lambda x: _call(f"value of {what}", cost.value, x.shape[:1], x, y), a, unit)
-        _compare(f"derivative of {what}", derivatives[:, j], slope, (a, y), usable[:, j], "value")
-    if cost.hessian_product is not None:
-        product = _call(f"hessian_product of {what}", cost.hessian_product, a.shape, a, y, v)
-        bend = derivative_along(lambda x: _call(f"derivative of {what}", cost.derivative, x.shape, x, y), a, v)
-        _compare(f"hessian_product of {what}", product, bend, (a, y), usable, "derivative")
+    middle = phi(np.zeros_like(step))
+    wide, narrow = ((phi(h) - 2 * middle + phi(-h)) / h for h in (step, step / 4))
+    jump = np.abs(4 * narrow - wide) / 3
+    return np.asarray(np.maximum(jump - 23 * noise / _like(step, jump), 0.0))
 
 
-def _sample(rng: np.random.Generator, interval: Interval, shape: tuple[int, int]) -> _F:
-    """Draw well inside an interval, so that a step of differences can't leave it."""
-    if math.isfinite(interval.low) and math.isfinite(interval.high):
-        return interval.low + (interval.high - interval.low) * rng.uniform(0.1, 0.9, shape)
-    if math.isfinite(interval.low):
-        return interval.low + rng.uniform(0.1, 4, shape)
-    if math.isfinite(interval.high):
-        return interval.high - rng.uniform(0.1, 4, shape)
-    return rng.uniform(-3, 3, shape)
+@dataclass(frozen=True)
+class Comparison:
+    """A derivative that was got, beside the difference that was expected; arrays of one shape.
+
+    Of the entries that are neither failed nor a kink nor unresolved, `got` is within the tolerance, or within what the
+    difference is off itself. A kink is one whose `got` lies between the slopes on both sides. Unresolved is what agrees
+    with a difference that can't tell it from what the tolerance refuses.
+    """
+
+    got: _F
+    expected: _F
+    error: _F
+    tolerance: _F
+    failed: NDArray[np.bool_]
+    kink: NDArray[np.bool_]
+    unresolved: NDArray[np.bool_]
 
 
-def _inside(what: str, values: _F, interval: Interval, z: _F) -> None:
-    """Refuse values outside the declared range; an open end may be reached by rounding."""
-    outside = (values < interval.low) | (values > interval.high)
-    if outside.any():
-        index = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise DerivativeError(
-            text(
-                what,
-                expected=f"numbers in the range {interval} that it declares",
-                got=f"{values[index]:.9g} at {_entry((z,), index)}",
-                hint="Correct the formula or the range.",
-            )
-        )
+def compare(
+    phi: Line,
+    got: _F,
+    tolerance: _F,
+    start: _F,
+    noise: _F,
+    total: Callable[[_F], _F] = _itself,
+    near_kink: _F | float = 0.0,
+) -> Comparison:
+    """Hold `got` against differences of φ; what disagrees is asked again with a smaller step, then for a kink.
+
+    `noise` is ε of φ's values, and that of their total is ε's norm where `total` sums. Kinks are looked for within
+    the step and within `near_kink`.
+    """
+    of_total = noise if total is _itself else np.asarray(np.linalg.norm(noise))
+    found = difference(phi, start, of_total, total)
+    expected, error = found.value.copy(), found.error.copy()
+
+    def agrees() -> NDArray[np.bool_]:
+        return np.asarray(np.abs(got - expected) <= np.maximum(tolerance, error))  # False for what is not finite
+
+    kink = np.zeros(got.shape, dtype=np.bool_)
+    if not agrees().all():
+        # the smallest step at which rounding is a hundredth of what is to be told
+        off = np.abs(got - expected)
+        ask = ~agrees() & np.isfinite(off)
+        least = np.where(ask, 300 * of_total / np.where(ask, off, 1.0), np.inf)
+        step = np.fmin(found.step, _narrowed(np.asarray(least), found.step))
+        coarse, fine = map(total, extrapolated(phi, step, 2))
+        again = ~agrees()
+        expected = np.where(again, coarse, expected)
+        error = np.where(again, np.abs(coarse - fine) + 3 * of_total / _like(step, coarse), error)
+        straddling = np.maximum(step, np.minimum(near_kink, start))
+        jump = total(slope_jump(phi, straddling, noise))
+        off = np.abs(got - expected)
+        kink = np.asarray(~agrees() & (off <= jump + np.maximum(tolerance, error)))
+    good = agrees()
+    return Comparison(got, expected, error, tolerance, ~good & ~kink, kink, good & (error > tolerance))
