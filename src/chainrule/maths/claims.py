@@ -45,9 +45,9 @@ class Claim:
 def of_activation(g: AnyActivation) -> Iterator[Claim]:
     """Give all that an activation says of its derivatives.
 
-    Of an elementwise one g' beside g, and g'' beside g', on a grid of z from −10 to 10; of a coupled one, row by row, Ju
-    beside g, ⟨v, Ju⟩ beside ⟨Jᵀv, u⟩, and the second order beside Jᵀv. Raises DerivativeError where a function gives
-    something else than finite numbers of the right shape, or a value outside the range that is declared.
+    Of an elementwise one g' beside g, and g'' beside g', on a grid of z from −10 to 10; of a coupled one, row by row,
+    Ju beside g, ⟨v, Ju⟩ beside ⟨Jᵀv, u⟩, and the second order beside Jᵀv. Raises DerivativeError where a function
+    gives something else than finite numbers of the right shape, or a value outside the range that is declared.
     """
     what = f"activation {g.name!r}"
     return _of_coupled(what, g) if g.coupled else _of_elementwise(what, g)

@@ -1,9 +1,9 @@
 """Central differences, of a fixed step or of one chosen for each line, and what is held against them.
 
-φ(t) is a function along a line, such as C(θ + t·v), and its derivative at t = 0 is wanted.
-
-(E-fd) φ'(0) ≈ R(h) = (4 D(h/2) − D(h))/3 with D(h) = (φ(h) − φ(−h))/(2h): central differences whose h² term is
+(E-fd) f'(x) ≈ (4 D(h/2) − D(h))/3 with D(h) = (f(x + h) − f(x − h))/(2h): central differences whose h² term is
 cancelled by Richardson's step, so that h can be large enough (1e-3) to keep rounding small: about 1e-12 relative.
+
+φ(t) is a function along a line, such as C(θ + t·v), whose derivative at t = 0 is wanted; R(h) is (E-fd) of it.
 """
 
 from __future__ import annotations
