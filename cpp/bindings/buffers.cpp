@@ -73,6 +73,15 @@ void check_csr(const std::byte* indices, const std::byte* indptr, Index m, Index
 
 }  // namespace
 
+void check_threads(int threads) {
+    if (threads < 1 || threads > 1024)
+        throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
+}
+
+void check_some(Index rows, const char* name) {
+    if (rows < 1) throw std::invalid_argument(std::string(name) + ": expected at least one row, got none");
+}
+
 Held::Held(nb::handle array, const char* name, bool writable) {
     const int flags = PyBUF_STRIDES | PyBUF_FORMAT | (writable ? PyBUF_WRITABLE : 0);
     if (PyObject_GetBuffer(array.ptr(), &view_, flags) == 0) return;
@@ -155,6 +164,27 @@ T* Arguments::matrix(nb::handle array, Index rows, Index columns, const char* na
     return contiguous<T>(held, name, expected);
 }
 
+template <class T>
+Vectors<T> Arguments::vectors(nb::handle array, Index first, Index second, Index size, const char* name,
+                              bool writable) {
+    const Held& held = hold(array, name, writable);
+    const std::string expected = "shape (" + number(first) + ", " + number(second) + ", " + number(size) + ")";
+    const Index sizes[] = {first, second, size};
+    bool fits = held.dimensions() == 3;
+    for (int axis = 0; fits && axis < 3; ++axis) fits = sizes[axis] < 0 || held.size(axis) == sizes[axis];
+    if (!fits) refuse(name, expected, held.shape());
+    if (held.dtype(name) != dtype_of<T>())
+        refuse(name, std::string("dtype ") + dtype_name(dtype_of<T>()), dtype_name(held.dtype(name)));
+    constexpr auto bytes = static_cast<Index>(sizeof(T));
+    const bool aligned = reinterpret_cast<std::uintptr_t>(held.data()) % sizeof(T) == 0;
+    if (!aligned || (held.size(2) > 1 && held.stride(2) != bytes) || held.stride(0) % bytes != 0 ||
+        held.stride(1) % bytes != 0)
+        refuse(name, "an aligned array whose last axis is contiguous", "other strides or alignment");
+    return {reinterpret_cast<T*>(held.data()),
+            {held.size(0), held.size(1)},
+            {held.stride(0) / bytes, held.stride(1) / bytes}};
+}
+
 Rows Arguments::sparse(nb::tuple parts, Index columns, const char* name) {
     if (parts.size() != 3) refuse(name, "(data, indices, indptr)", std::to_string(parts.size()) + " parts");
     const Held &data = hold(parts[0], name, false), &indices = hold(parts[1], name, false),
@@ -224,9 +254,10 @@ Rows Arguments::targets(nb::handle Y, Index m, Index columns, const char* name) 
     return view;
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                            \
-    template T* Arguments::vector<T>(nb::handle, Index, const char*, bool); \
-    template T* Arguments::matrix<T>(nb::handle, Index, Index, const char*, bool);
+#define CHAINRULE_INSTANTIATE(T)                                                   \
+    template T* Arguments::vector<T>(nb::handle, Index, const char*, bool);        \
+    template T* Arguments::matrix<T>(nb::handle, Index, Index, const char*, bool); \
+    template Vectors<T> Arguments::vectors<T>(nb::handle, Index, Index, Index, const char*, bool);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)
 CHAINRULE_INSTANTIATE(std::int64_t)

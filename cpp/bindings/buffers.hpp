@@ -36,6 +36,17 @@ private:
     Py_buffer view_{};
 };
 
+// Throw std::invalid_argument for a number of threads, or of rows of an argument, that can't be.
+void check_threads(int threads);
+void check_some(Index rows, const char* name);
+
+// A matrix of vectors: how many it has in the first two axes, and the numbers from one to the next along them.
+template <class T>
+struct Vectors {
+    T* data;
+    Index sizes[2], strides[2];
+};
+
 // The arrays of one call. Each function names the argument in what it throws.
 class Arguments {
 public:
@@ -44,6 +55,10 @@ public:
     T* vector(nb::handle array, Index count, const char* name, bool writable = false);
     template <class T>
     T* matrix(nb::handle array, Index rows, Index columns, const char* name, bool writable = false);
+    // Vectors of T side by side, (first, second, size), at any strides of whole numbers from one to the next.
+    template <class T>
+    Vectors<T> vectors(nb::handle array, Index first, Index second, Index size, const char* name,
+                       bool writable = false);
     // X: any real dtype and strides, or (data, indices, indptr).
     Rows rows(nb::handle X, Index columns, const char* name);
     // Y: class indices, int64 (m,), or (m, columns) of any real dtype.

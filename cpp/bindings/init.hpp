@@ -19,6 +19,7 @@ auto for_dtype(bool is_double, F f) {
     return is_double ? f(double{}) : f(float{});
 }
 
+void init_linearized(nanobind::module_& m);
 void init_plan(nanobind::module_& m);
 void init_predictor(nanobind::module_& m);
 void init_trainer(nanobind::module_& m);

@@ -20,6 +20,7 @@ NB_MODULE(_core, m) {
     m.def("instruction_sets", &chainrule::instruction_sets);
     m.def("instruction_set", [] { return std::string(chainrule::kernels<float>().name); });
     chainrule::bindings::init_plan(m);
+    chainrule::bindings::init_linearized(m);
     chainrule::bindings::init_predictor(m);
     chainrule::bindings::init_trainer(m);
 }

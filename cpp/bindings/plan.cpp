@@ -31,15 +31,6 @@ const T* weights_or_none(Arguments& arguments, nb::object weights, Index m) {
     return weights.is_none() ? nullptr : arguments.vector<T>(weights, m, "weights");
 }
 
-void check_threads(int threads) {
-    if (threads < 1 || threads > 1024)
-        throw std::invalid_argument("threads: expected 1 to 1024, got " + std::to_string(threads));
-}
-
-void check_some(Index rows, const char* name) {
-    if (rows < 1) throw std::invalid_argument(std::string(name) + ": expected at least one row, got none");
-}
-
 Index predict(const PlanOf& self, nb::object theta, nb::object X, nb::object out, int threads) {
     check_threads(threads);
     return for_dtype(self.is_double, [&](auto zero) {

@@ -84,9 +84,8 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
     Index columns = grid.padded(plan.inputs());
     for (const Layer& layer : plan.layers) {
         const Index width = grid.padded(layer.out);
-        columns = sum_of_sizes(columns, product_of_sizes(width, keep == Keep::training ? 3
-                                                                : keep == Keep::all    ? 2
-                                                                                       : 1));
+        const Index arrays = keep == Keep::training || keep == Keep::linear ? 3 : keep == Keep::all ? 2 : 1;
+        columns = sum_of_sizes(columns, product_of_sizes(width, arrays));
     }
     columns = sum_of_sizes(columns, product_of_sizes(2, grid.padded(plan.outputs())));
     if (grid.first_half(plan.inputs()) > 0)
@@ -113,12 +112,13 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
         const Layer& layer = plan.layers[l];
         const bool last = l + 1 == plan.layers.size(), training = keep == Keep::training;
+        const bool every_z = keep == Keep::all || keep == Keep::linear, slopes = training || keep == Keep::linear;
         a.push_back(matrix(one_more(a_data), layer.out));
         // training needs z at the outputs alone; elsewhere a takes its place
-        z.push_back(keep == Keep::all || (training && last) ? matrix(one_more(z_data), layer.out) : a.back());
+        z.push_back(every_z || (training && last) ? matrix(one_more(z_data), layer.out) : a.back());
         delta.push_back(training ? matrix(one_more(delta_data), layer.out) : Panels<T>{});
-        d.push_back(training && !last && stores_derivative(layer.activation) ? matrix(one_more(d_data), layer.out)
-                                                                             : Panels<T>{});
+        d.push_back(slopes && !last && stores_derivative(layer.activation) ? matrix(one_more(d_data), layer.out)
+                                                                           : Panels<T>{});
     }
 }
 

@@ -36,6 +36,17 @@ void activate_panel(Panels<T> z, Panels<T> a, Panels<T> d, Index p, Index n0, In
 #undef CHAINRULE_ACTIVATE
 }
 
+// Call f(x, y, rows, width) for each panel's rows n0..n1, which are one stretch of memory, of two matrices of one shape.
+template <class T, class F>
+CHAINRULE_INLINE void over_stretches(const Panels<T>& first, const Panels<T>& second, Index n0, Index n1, F f) {
+    const Grid grid = grid_of<T>;
+    for (Index p = 0; p < grid.count(first.columns); ++p) {
+        const Index width = grid.width(first.columns, p), panel = p * grid.panel();
+        f(first.data + panel * first.capacity + n0 * width, second.data + panel * second.capacity + n0 * width, n1 - n0,
+          width);
+    }
+}
+
 template <class T>
 void add(Panels<T> first, Panels<T> rest, Panels<T> z, Index n0, Index n1) {
     const Grid grid = grid_of<T>;
@@ -112,6 +123,47 @@ void backward(const BackwardLayer<T>& b) {
 }
 
 template <class T>
+void follow(Panels<T> dz, Panels<T> da, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation activation,
+            double parameter) {
+    over_stretches<T>(dz, da, n0, n1, [](const T* from, T* to, Index rows, Index width) {
+        std::memcpy(to, from, static_cast<std::size_t>(rows * width) * sizeof(T));
+    });
+    if (activation == Activation::softmax) return softmax_product_rows<T>(a, da, n0, n1);
+    over_stretches<T>(d.data == nullptr ? a : d, da, n0, n1, [&](const T* slope, T* to, Index rows, Index width) {
+        multiply_by_derivative<T>(to, slope, d.data == nullptr ? nullptr : slope, rows * width, activation,
+                                  static_cast<T>(parameter));
+    });
+}
+
+template <class T, Activation A>
+void bend_stretch(const BentLayer<T>& b, Index begin, Index count) {
+    for (Index at = begin; at < begin + count; at += Simd<T>::lanes) {
+        const vec<T> a = load(b.a.data + at), e = load(b.delta.data + at), zero{};
+        vec<T> d;
+        if constexpr (A == Activation::identity) d = all<T>(1);
+        else if constexpr (A == Activation::relu) d = a > zero ? all<T>(1) : zero;
+        else if constexpr (A == Activation::leaky_relu) d = a > zero ? all<T>(1) : all<T>(static_cast<T>(b.parameter));
+        else d = load(b.d.data + at);
+        const vec<T> curved = second_derivative<T, A>(load(b.z.data + at), a, d);
+        store<T>(b.bent.data + at, load(b.bent.data + at) * d + e * curved * load(b.dz.data + at));
+        store<T>(b.delta.data + at, e * d);
+    }
+}
+
+// All of the layer's panels have the same capacity.
+template <class T>
+void bend(const BentLayer<T>& b) {
+    if (b.activation == Activation::softmax) return softmax_bent_rows<T>(b);
+    const Grid grid = grid_of<T>;
+    for (Index p = 0; p < grid.count(b.z.columns); ++p) {
+        const Index width = grid.width(b.z.columns, p), begin = p * grid.panel() * b.z.capacity + b.n0 * width;
+#define CHAINRULE_BEND(A) bend_stretch<T, A>(b, begin, (b.n1 - b.n0) * width)
+        CHAINRULE_ON_ACTIVATION(b.activation, CHAINRULE_BEND)
+#undef CHAINRULE_BEND
+    }
+}
+
+template <class T>
 void bias_gradient(Panels<T> delta, Index n, Index p, T* out, bool accumulate) {
     const Grid grid = grid_of<T>;
     const Index width = grid.width(delta.columns, p);
@@ -142,9 +194,22 @@ void update(Rule rule, const Step<T>& s, T* theta, const T* gradient, T* first, 
 }
 
 template <class T>
-void scale(Panels<T> delta, const T* c, Index n0, Index n1) {
-    for (Index n = n0; n < n1; ++n)
-        over_row<T>(delta, n, [&](Index at, Index) { store<T>(delta.data + at, load(delta.data + at) * c[n]); });
+void scale(Panels<T> from, const T* c, Panels<T> to, Index n0, Index n1) {
+    over_stretches<T>(from, to, n0, n1, [&](const T* x, T* y, Index rows, Index width) {
+        for (Index n = 0; n < rows; ++n)
+            for (Index at = n * width; at < (n + 1) * width; at += Simd<T>::lanes)
+                store<T>(y + at, load(x + at) * c[n0 + n]);
+    });
+}
+
+template <class T>
+void square(Panels<T> from, Panels<T> to, Index n0, Index n1, bool accumulate) {
+    over_stretches<T>(from, to, n0, n1, [&](const T* x, T* y, Index rows, Index width) {
+        for (Index at = 0; at < rows * width; at += Simd<T>::lanes) {
+            const vec<T> v = load(x + at);
+            store<T>(y + at, accumulate ? load(y + at) + v * v : v * v);
+        }
+    });
 }
 
 template <class T>
@@ -176,6 +241,10 @@ constexpr Kernels<T> table() {
             activate<T>,
             gather_rows<T>,
             scale<T>,
+            follow<T>,
+            bend<T>,
+            square<T>,
+            row_lengths<T>,
             finite<T>,
             row_product<T>};
 }

@@ -154,7 +154,7 @@ double Network<T>::backward(const T* theta, Index m, const T* const* a, const T*
         coefficients_of<T>(plan_, weights, nullptr, first, n, 1.0, total, batch.coefficients.data());
         for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
             panels_into<T>(batch.delta[l], 0, n, grid, delta[l] + first * plan_.layers[l].out);
-            kernels_.scale(batch.delta[l], batch.coefficients.data(), 0, n);
+            kernels_.scale(batch.delta[l], batch.coefficients.data(), batch.delta[l], 0, n);
         }
         sum.add(batch, n, first == 0);
         std::memcpy(costs.data() + first, batch.costs.data(), bytes_of<T>(n));

@@ -296,7 +296,7 @@ void scaling(const Kernels<T>& k) {
         delta.randomize(random);
         const Matrix<T> before(delta);
         const std::vector<T> c = random.vector<T>(capacity);
-        k.scale(delta.panels(), c.data(), n0, n1);
+        k.scale(delta.panels(), c.data(), delta.panels(), n0, n1);
         CHECK(delta.same_outside(before, n0, n1) && delta.zero_padding(0, capacity),
               k.name << ": outside, " << columns << " columns");
         for (Index n = n0; n < n1; ++n)

@@ -58,6 +58,47 @@ class Plan:
     ) -> float:
         """C (E4) and ∇C (E10)."""
 
+class Linearized:
+    """Forward passes, kept (E1, E2); what is made of it keeps it alive. `c` is (m,) of T, or None: 1 for each row."""
+
+    def __init__(self, plan: Plan, theta: Array, X: Rows, threads: int) -> None: ...
+    def outputs(self, z: Array, a: Array) -> None:
+        """Fill z^L and a^L, (m, n_L)."""
+    def moments(self, c: Array | None, out: Sequence[Array]) -> None:
+        """Fill a matrix for each layer with Σ c ā āᵀ: (n_(l-1) + 1)² where it has a bias, else n_(l-1)²."""
+    def push(self, v: Array) -> Pushed:
+        """(E31) along v, (|θ|,)."""
+    def pull(self, seeds: Array) -> Pulled:
+        """(E6) of seeds, (S, m, n_L), whose last axis is contiguous."""
+    def bend(self, pushed: Pushed, delta: Array, d_delta: Array) -> Bent:
+        """(E33) from δ^L and R{δ^L}, (m, n_L), along what this object pushed."""
+
+class Pushed:
+    """R{z} and R{a} (E31)."""
+
+    def outputs(self, dz: Array) -> None:
+        """Fill R{z^L}, (m, n_L)."""
+
+class Pulled:
+    """δ of S cotangents (E6)."""
+
+    def inputs(self, out: Array) -> None:
+        """(E9): fill out, (m, S, n_0), whose last axis is contiguous."""
+    def gradient(self, c: Array | None, out: Array) -> None:
+        """(E7), (E8), added up: fill out, (|θ|,)."""
+    def squared_norms(self, out: Array) -> None:
+        """(E36): fill out, (m,), float64."""
+    def squares(self, c: Array | None, out: Array) -> None:
+        """(E37): fill out, (|θ|,)."""
+    def moments(self, c: Array | None, out: Sequence[Array]) -> None:
+        """Fill a matrix for each layer with Σ c δδᵀ, n_l²."""
+
+class Bent:
+    """R{δ} (E33)."""
+
+    def gradient(self, c: Array | None, out: Array) -> None:
+        """R{∇C}: fill out, (|θ|,)."""
+
 class Predictor:
     """Outputs of a few rows, for a θ that is kept and looked at anew in every call."""
 

@@ -44,25 +44,38 @@ CHAINRULE_INLINE Activated<T> elu_and_derivative(vec<T> z, T alpha, T scale) {
 }
 
 template <class T>
+CHAINRULE_INLINE vec<T> normal_density(vec<T> z) {
+    const vec<T> clipped = maximum<T>(minimum<T>(z, all<T>(40)), all<T>(-40));
+    return exp<T>(static_cast<T>(-0.5) * clipped * clipped) * static_cast<T>(0.39894228040143267794);
+}
+
+template <class T>
 CHAINRULE_INLINE Activated<T> gelu_and_derivative(vec<T> z) {  // z Φ(z), Φ(z) + z φ(z)
     const vec<T> cdf = each_lane<T>(z * static_cast<T>(-0.70710678118654752440), [](T x) {
         if constexpr (sizeof(T) == 4) return T(0.5) * ::erfcf(x);
         else return T(0.5) * ::erfc(x);
     });
-    const vec<T> clipped = maximum<T>(minimum<T>(z, all<T>(40)), all<T>(-40));
-    const vec<T> pdf = exp<T>(static_cast<T>(-0.5) * clipped * clipped) * static_cast<T>(0.39894228040143267794);
-    return {z * cdf, cdf + z * pdf};
+    return {z * cdf, cdf + z * normal_density<T>(z)};
 }
 
 template <class T>
-CHAINRULE_INLINE Activated<T> mish_and_derivative(vec<T> z) {  // z t, t + z w σ(z); t = tanh(softplus(z)), w = 1 − t²
-    const vec<T> zero{};
-    const Logistic<T> l(z);
-    const vec<T> q = l.q;
-    const vec<T> top = z < zero ? q * (q + 2) : 1 + 2 * q;
-    const vec<T> bottom = z < zero ? top + 2 : top + 2 * q * q;
-    const vec<T> root = 2 * (1 + q) * (z < zero ? all<T>(1) : q) / bottom, t = top / bottom;
-    return {z * t, t + z * (root * root) * l.s};
+struct Mish {
+    Logistic<T> l;
+    vec<T> t, w;  // tanh(softplus(z)) and 1 − t²
+    explicit CHAINRULE_INLINE Mish(vec<T> z) : l(z) {
+        const vec<T> zero{}, q = l.q;
+        const vec<T> top = z < zero ? q * (q + 2) : 1 + 2 * q;
+        const vec<T> bottom = z < zero ? top + 2 : top + 2 * q * q;
+        const vec<T> root = 2 * (1 + q) * (z < zero ? all<T>(1) : q) / bottom;
+        t = top / bottom;
+        w = root * root;
+    }
+};
+
+template <class T>
+CHAINRULE_INLINE Activated<T> mish_and_derivative(vec<T> z) {  // z t, t + z w σ(z)
+    const Mish<T> m(z);
+    return {z * m.t, m.t + z * m.w * m.l.s};
 }
 
 // g and g' of a vector; the derivative is dropped by the compiler where it isn't used.
@@ -101,6 +114,38 @@ CHAINRULE_INLINE Activated<T> activated(vec<T> z, T parameter) {
         static_assert(A == Activation::exp);
         const vec<T> a = exp<T>(z);
         return {a, a};
+    }
+}
+
+// g'' from z, a = g(z) and d = g'(z); d isn't looked at where it is read off a.
+template <class T, Activation A>
+CHAINRULE_INLINE vec<T> second_derivative(vec<T> z, vec<T> a, vec<T> d) {
+    const vec<T> zero{};
+    if constexpr (A == Activation::logistic) {
+        return d * (1 - 2 * a);
+    } else if constexpr (A == Activation::tanh) {
+        return -2 * a * d;
+    } else if constexpr (A == Activation::elu || A == Activation::selu) {
+        return z > zero ? zero : d;
+    } else if constexpr (A == Activation::gelu) {  // φ(z)(2 − z²)
+        const vec<T> pdf = normal_density<T>(z);
+        return 2 * pdf - z * (z * pdf);
+    } else if constexpr (A == Activation::silu) {  // σ'(z)(2 + z(1 − 2σ(z)))
+        const Logistic<T> l(z);
+        return l.s * l.other * (2 + z * (l.other - l.s));
+    } else if constexpr (A == Activation::softplus) {
+        const Logistic<T> l(z);
+        return l.s * l.other;
+    } else if constexpr (A == Activation::mish) {  // w σ(z)(2 + z(σ(−z) − 2 t σ(z)))
+        const Mish<T> m(z);
+        return m.w * m.l.s * (2 + z * (m.l.other - 2 * m.t * m.l.s));
+    } else if constexpr (A == Activation::softsign) {  // 0 at z = 0, between ±2
+        const vec<T> r = 1 / (1 + absolute<T>(z));
+        return -2 * sign<T>(z) * (r * r * r);
+    } else if constexpr (A == Activation::exp) {
+        return a;
+    } else {
+        return zero;  // identity, relu, leaky_relu
     }
 }
 

@@ -46,6 +46,7 @@ enum class Keep {
     outputs,   // a of each layer, nothing else
     all,       // z beside a, for users who look at them
     training,  // a, g', δ; z of the last layer
+    linear,    // z, a, g'
 };
 
 // The arrays of a batch of at most `rows` examples.

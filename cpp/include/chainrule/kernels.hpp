@@ -67,6 +67,16 @@ struct BackwardLayer {
     bool plain;
 };
 
+// How δ of a hidden layer changes along a direction (E33), for rows n0..n1: `delta` holds e = ∂C/∂a and becomes δ = ∂a/∂zᵀ e,
+// `bent` holds R{e} and becomes R{δ}; dz is R{z}. z, a and d are as in the layers above.
+template <class T>
+struct BentLayer {
+    Panels<T> z, a, d, dz, delta, bent;
+    Index n0, n1;
+    Activation activation;
+    double parameter;
+};
+
 // C_i and δ^L of rows n0..n1 (E3, E5, E5′). δ is multiplied by `coefficients`, when there are any; without `delta.data`
 // only costs are computed, without `costs` only δ.
 template <class T>
@@ -138,8 +148,16 @@ struct Kernels {
     void (*activate)(Panels<T> z, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation, double parameter);
     // Rows of X into panels, converted to T: destination rows n0..n1 take source rows which[n0..n1], or n0.. + first.
     void (*gather)(const Rows& X, const Index* which, Index first, Index n0, Index n1, Panels<T> out);
-    // Row n of Δ times c[n], for rows n0..n1.
-    void (*scale)(Panels<T> delta, const T* c, Index n0, Index n1);
+    // Row n of `from` times c[n] into `to`, for rows n0..n1; they may be one.
+    void (*scale)(Panels<T> from, const T* c, Panels<T> to, Index n0, Index n1);
+    // da = ∂a/∂z dz for rows n0..n1 (E31); d as in BackwardLayer.
+    void (*follow)(Panels<T> dz, Panels<T> da, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation,
+                   double parameter);
+    void (*bend)(const BentLayer<T>&);
+    // Squares of `from` into `to`, or added to it, for rows n0..n1; they may be one.
+    void (*square)(Panels<T> from, Panels<T> to, Index n0, Index n1, bool accumulate);
+    // ‖·‖² of rows n0..n1, into out[n].
+    void (*lengths)(Panels<T> x, Index n0, Index n1, double* out);
     // Whether all of rows n0..n1 are finite.
     bool (*finite)(Panels<T> x, Index n0, Index n1);
     // z = x𝒲 + b for one row and row-major 𝒲, b: the same bits as `forward`. b may be none; the last `edge` columns are

@@ -46,4 +46,14 @@ void panels_into(Panels<T> panels, Index n0, Index n1, Grid grid, T* matrix) {
         });
 }
 
+// Rows n0..n1 of panels into the first rows of others with the same columns.
+template <class T>
+void panels_of_rows(Grid grid, const Panels<T>& from, Index n0, Index n1, const Panels<T>& to) {
+    for (Index p = 0; p < grid.count(from.columns); ++p) {
+        const Index width = grid.width(from.columns, p), column = p * grid.panel();
+        std::memcpy(to.data + column * to.capacity, from.data + column * from.capacity + n0 * width,
+                    bytes_of<T>((n1 - n0) * width));
+    }
+}
+
 }  // namespace chainrule

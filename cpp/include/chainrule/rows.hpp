@@ -57,6 +57,34 @@ void softmax_product_rows(Panels<T> a, Panels<T> v, Index n0, Index n1) {
     }
 }
 
+// How v ← ∂a/∂z v changes along dz, added to `bent`; the panels have the same columns and capacity. v, which is e = ∂C/∂a
+// here, and R{e} in `bent` become δ and R{δ}.
+template <class T>
+void softmax_bent_rows(const BentLayer<T>& b) {
+    for (Index n = b.n0; n < b.n1; ++n) {
+        // ȧ = a ⊙ (ż − ⟨a, ż⟩), and then R{δ} = a ⊙ (R{e} − ⟨a, R{e}⟩) + ȧ ⊙ (e − ⟨a, e⟩) − a⟨ȧ, e⟩
+        vec<T> along{}, straight{}, bent{};
+        over_row<T>(b.a, n, [&](Index at, Index) {  // a is 0 in padding
+            const vec<T> a = load(b.a.data + at);
+            along += a * load(b.dz.data + at);
+            straight += a * load(b.delta.data + at);
+            bent += a * load(b.bent.data + at);
+        });
+        const T of_dz = sum_lanes<T>(along), of_e = sum_lanes<T>(straight), of_bent = sum_lanes<T>(bent);
+        vec<T> cross{};
+        over_row<T>(b.a, n, [&](Index at, Index) {
+            cross += load(b.a.data + at) * (load(b.dz.data + at) - of_dz) * load(b.delta.data + at);
+        });
+        const T of_da = sum_lanes<T>(cross);
+        over_row<T>(b.a, n, [&](Index at, Index) {
+            const vec<T> a = load(b.a.data + at), da = a * (load(b.dz.data + at) - of_dz);
+            const vec<T> e = load(b.delta.data + at) - of_e;
+            store<T>(b.bent.data + at, a * (load(b.bent.data + at) - of_bent) + da * e - a * of_da);
+            store<T>(b.delta.data + at, a * e);
+        });
+    }
+}
+
 // --- the output layer: costs and δ ------------------------------------------------------------------------------------
 template <class T>
 T softmax_cross_entropy_of_row(const OutputLayer<T>& o, Index n) {
@@ -191,6 +219,30 @@ void gather_row(const std::byte* from, Index stride, Index n, const Panels<T>& o
 template <class T>
 void clear_row(Index n, const Panels<T>& out) {
     over_row<T>(out, n, [&](Index at, Index) { store<T>(out.data + at, vec<T>{}); });
+}
+
+// Squared lengths of rows, in double, where no square of a float is too small or too large.
+template <class T>
+void row_lengths(Panels<T> x, Index n0, Index n1, double* out) {
+    constexpr int V = Simd<T>::lanes, D = V * static_cast<int>(sizeof(T) / sizeof(float)) / 2;
+    typedef T part __attribute__((vector_size(D * sizeof(T))));
+    typedef double wide __attribute__((vector_size(D * sizeof(double))));
+    for (Index n = n0; n < n1; ++n) {
+        wide sums[V / D] = {};
+        over_row<T>(x, n, [&](Index at, Index lanes) {
+            const vec<T> some = first_lanes<T>(load(x.data + at), lanes, vec<T>{});
+            part parts[V / D];
+            std::memcpy(parts, &some, sizeof some);
+            for (int h = 0; h < V / D; ++h) {
+                const wide w = __builtin_convertvector(parts[h], wide);
+                sums[h] += w * w;
+            }
+        });
+        double total = 0;
+        for (int h = 0; h < V / D; ++h)
+            for (int lane = 0; lane < D; ++lane) total += sums[h][lane];
+        out[n] = total;
+    }
 }
 
 template <class T>

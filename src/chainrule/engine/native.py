@@ -6,7 +6,8 @@ whose activations and cost come with chainrule get here; `backend.choose` sees t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +16,6 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.engine import reference
-from chainrule.engine.linearized import Linearized
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.engine.reference import Backward, Gradient, Run
 from chainrule.engine.threads import chosen
@@ -127,11 +127,6 @@ def predict_uncast(plan: Plan, parameters: Array, X: Array) -> Array | None:
     return out if core_plan(plan).predict(parameters, _handed(X), out, n_threads) < 0 else None
 
 
-def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
-    """(E1), (E2), kept for the passes that derivatives are made of."""
-    return Linearized(plan, plan.split(parameters)[0], forward(plan, parameters, X))
-
-
 def value_and_gradient(
     plan: Plan, parameters: Array, X: Array, Y: Array, weights: Array | None = None
 ) -> tuple[Array, Gradient]:
@@ -167,6 +162,118 @@ def _ready(plan: Plan, array: Array) -> NDArray[Any]:
 
 def _kept(plan: Plan, run: Run) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
     return [_ready(plan, run.a[layer]) for layer in run.a], [_ready(plan, run.z[layer]) for layer in run.z]
+
+
+# --- what derivatives are made of -------------------------------------------------------------------------------------
+def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
+    """(E1), (E2), kept in the core."""
+    return Linearized(plan, _core.Linearized(core_plan(plan), parameters, X, chosen(plan, X.shape[0])), X.shape[0])
+
+
+class Linearized:
+    """`_core.Linearized`, with z^L and a^L, (m, n_L), as arrays."""
+
+    def __init__(self, plan: Plan, core: _core.Linearized, rows: int) -> None:
+        self.z, self.a = (np.empty((rows, plan.sizes[-1]), dtype=plan.dtype) for _ in range(2))
+        core.outputs(self.z, self.a)
+        self._plan, self._core = plan, core
+
+    def push(self, v: Array) -> Pushed:
+        """(E31)."""
+        core = self._core.push(v)
+        dz = np.empty_like(self.z)
+        core.outputs(dz)
+        return Pushed(core, dz)
+
+    def pull(self, seeds: Array) -> Pulled:
+        """(E6)."""
+        return Pulled(self._plan, self._core.pull(seeds), len(self.z), len(seeds))
+
+    def bend(self, pushed: Pushed, delta_L: Array, d_delta_L: Array) -> Bent:
+        """(E33)."""
+        return Bent(self._plan, self._core.bend(pushed.core, delta_L, d_delta_L), len(self.z))
+
+    def moments(self, c: Array | float) -> list[Array]:
+        """Σ c ā āᵀ."""
+        sizes = [self._plan.sizes[layer - 1] + self._plan.bias[layer - 1] for layer in self._plan.layers]
+        return _squares(self._core, self._plan, c, len(self.z), sizes)
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """`_core.Pushed`, and R{z^L}, (m, n_L)."""
+
+    core: _core.Pushed
+    z: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """`_core.Pulled` of S cotangents of m rows."""
+
+    plan: Plan
+    core: _core.Pulled
+    m: int
+    S: int
+
+    def inputs(self, out: Array | None = None) -> Array:
+        """(E9)."""
+        if out is None:
+            out = np.empty((self.m, self.S, self.plan.sizes[0]), dtype=self.plan.dtype)
+        self.core.inputs(out)
+        return out
+
+    def gradient(self, c: Array | float) -> Array:
+        """(E7), (E8)."""
+        return _like_theta(self.core.gradient, self.plan, c, self.m)
+
+    def squared_norms(self) -> Array:
+        """(E36)."""
+        out = np.empty(self.m)
+        self.core.squared_norms(out)
+        return out
+
+    def squares(self, c: Array | float) -> Array:
+        """(E37)."""
+        return _like_theta(self.core.squares, self.plan, c, self.m)
+
+    def moments(self, c: Array | float) -> list[Array]:
+        """Σ c δδᵀ."""
+        return _squares(self.core, self.plan, c, self.m, self.plan.sizes[1:])
+
+
+@dataclass(frozen=True)
+class Bent:
+    """`_core.Bent` of m rows."""
+
+    plan: Plan
+    core: _core.Bent
+    m: int
+
+    def gradient(self, c: Array | float) -> Array:
+        """R{∇C}."""
+        return _like_theta(self.core.gradient, self.plan, c, self.m)
+
+
+def _counts(plan: Plan, c: Array | float, m: int) -> Array | None:
+    """What each row counts, (m,); None where that is 1."""
+    if isinstance(c, float):
+        return None if c == 1 else np.full(m, c, dtype=plan.dtype)
+    return np.ascontiguousarray(c, dtype=plan.dtype)
+
+
+def _like_theta(fill: Callable[[Any, Any], None], plan: Plan, c: Array | float, m: int) -> NDArray[Any]:
+    out = np.empty(plan.n_parameters, dtype=plan.dtype)
+    fill(_counts(plan, c, m), out)
+    return out
+
+
+def _squares(
+    core: _core.Linearized | _core.Pulled, plan: Plan, c: Array | float, m: int, sizes: Sequence[int]
+) -> list[Array]:
+    out = [np.empty((n, n), dtype=plan.dtype) for n in sizes]
+    core.moments(_counts(plan, c, m), out)
+    return out
 
 
 # --- training ---------------------------------------------------------------------------------------------------------
