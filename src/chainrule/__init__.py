@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PairError,
     )
     from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
+    from chainrule.estimators.pipelines import pipeline_jacobian
     from chainrule.maths import schedules
     from chainrule.maths.activations import Activation, CoupledActivation, register_activation
     from chainrule.maths.costs import Cost, register_cost
@@ -62,6 +63,7 @@ __all__ = [
     "from_sklearn",
     "load",
     "load_pipeline",
+    "pipeline_jacobian",
     "register_activation",
     "register_cost",
     "save",
@@ -100,6 +102,7 @@ _HOMES = {
     "from_sklearn": "estimators",
     "load": "modelfile.networks",
     "load_pipeline": "data.pipeline",
+    "pipeline_jacobian": "estimators.pipelines",
     "register_activation": "maths.activations",
     "register_cost": "maths.costs",
     "save": "modelfile.networks",

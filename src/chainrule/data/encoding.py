@@ -130,6 +130,17 @@ class Encoding:
                     self._check_finite(raw, block, rows.start, cell)
         return out
 
+    def pull_back(self, J: NDArray[Any], X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Chain rule: derivatives in the inputs, (m, k, width), become derivatives in a raw matrix' columns, (m, k, n).
+
+        0 where the number is missing, since what stands for it is constant; NaN for a category, which has none.
+        """
+        at = self._layout
+        out = np.full((*J.shape[:2], len(self.columns)), np.nan)
+        slope = np.where(np.isnan(X[:, at.numbers]), 0, 1 / self.scaling.scale[at.numbers])
+        out[:, :, at.numbers] = J[:, :, at.number_inputs] * slope[:, np.newaxis]
+        return out
+
     def _check_finite(self, raw: NDArray[np.float64], block: NDArray[Any], start: int, cell: Cell | None) -> None:
         at = self._layout
         bad = np.argwhere(~np.isfinite(block[:, at.number_inputs]))

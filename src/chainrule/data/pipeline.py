@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,11 +22,16 @@ from chainrule.data.scaling import Scaling
 from chainrule.data.unforeseen import Unforeseen
 from chainrule.engine.inputs import Targets, cast, check_finite, check_rows, check_targets
 from chainrule.engine.network import Network
-from chainrule.errors import DataError, InputError, ModelFileError, text
+from chainrule.errors import DataError, InputError, ModelFileError, is_count, text
 from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.modelfile import format as modelfile
 from chainrule.modelfile.networks import arrays_of, build, describe
 
+if TYPE_CHECKING:
+    from chainrule.derivatives.inputs import Of
+
+_ARRAYS, _PER_UNIT = 4, 16
+"""Numbers at work on a row's Jacobian: so many arrays like it while it is pulled back, and in a pass for each unit."""
 _SAID_AT_MOST = 20
 """So many columns are named in a warning."""
 
@@ -64,11 +69,11 @@ class Pipeline:
         X is a pandas or polars frame, a pyarrow table or a dict of columns for a model of a table, and an array for a
         model of arrays. Raises InputError or DataError.
         """
-        return self._encoded(self._looked_at(X, name), name, 0)
+        return self._encoded(self.rows_of(X, name), name, 0)
 
     def outputs(self, X: Any, name: str = "X") -> NDArray[Any]:
         """a^L of raw rows, (m, n_L), in the network's own units: probabilities for a softmax output."""
-        return self.raw_outputs(self._looked_at(X, name), name)
+        return self.raw_outputs(self.rows_of(X, name), name)
 
     def predict(self, X: Any, name: str = "X") -> NDArray[Any]:
         """Give labels, (m,), or numbers in the targets' units, (m,) or (m, k).
@@ -103,7 +108,7 @@ class Pipeline:
         >>> model.predict([[2.0, 0.0], [-2.0, 0.0]]).tolist()
         ['up', 'down']
         """
-        return self.answers(self.raw_outputs(self._looked_at(X, name), name))
+        return self.answers(self.raw_outputs(self.rows_of(X, name), name))
 
     def probabilities(self, X: Any, name: str = "X") -> NDArray[np.float64]:
         """Give the probability of each class, (m, n_classes), in the order of `classes`; X is as in `predict`.
@@ -118,7 +123,7 @@ class Pipeline:
         [[0.5, 0.5]]
         """
         self.check_probabilities()
-        return self.shares(self.raw_outputs(self._looked_at(X, name), name))
+        return self.shares(self.raw_outputs(self.rows_of(X, name), name))
 
     # --- in steps, for those who read a table block by block ----------------------------------------------------------
     def raw_outputs(self, raw: NDArray[Any], name: str = "X", cell: Cell | None = None) -> NDArray[Any]:
@@ -126,6 +131,25 @@ class Pipeline:
         out = np.empty((len(raw), self.net.sizes[-1]), dtype=self.net.dtype)
         for rows in self._row_blocks(len(raw)):
             out[rows] = self.net.predict(self._encoded(raw[rows], name, rows.start, cell))
+        return out
+
+    def raw_jacobian(self, raw: NDArray[Any], name: str, of: Of, max_memory: int) -> NDArray[np.float64]:
+        """Give derivatives in the columns of checked rows, (m, n_L, n), as `cr.pipeline_jacobian` says."""
+        from chainrule.derivatives import jacobian  # imported late: predicting doesn't need it
+
+        net = self.net
+        out = np.empty((len(raw), net.sizes[-1], raw.shape[1]))
+        for rows in jacobian_blocks(len(raw), net.sizes[-1], raw.shape[1], net, max_memory):
+            encoded = self._encoded(raw[rows], name, rows.start)
+            J = jacobian(net, encoded, of=of, max_memory=max_memory // 2).astype(np.float64)
+            if of == "a" and self.has_probabilities and net.activations[-1] != "softmax":
+                J = shares_jacobian(net.predict(encoded), J)
+            if isinstance(self.inputs, Encoding):
+                out[rows] = self.inputs.pull_back(J, raw[rows])
+            else:
+                out[rows] = self.inputs.pull_back(J)
+        if of == "a" and self.task == "regression":
+            out *= self.targets.scale[:, np.newaxis]
         return out
 
     def answers(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -168,14 +192,14 @@ class Pipeline:
         """Give the rows of a data set for `raw_outputs`, checked. Raises InputError."""
         return data.X if self.schema is not None else self._raw(data.X, f"X of {data.name}")
 
-    def _looked_at(self, X: Any, name: str) -> NDArray[Any]:
-        """Check rows for a method that users call, and warn of what training had not seen."""
+    def rows_of(self, X: Any, name: str = "X") -> NDArray[Any]:
+        """Check rows for a function that users call, and warn there of what training had not seen."""
         raw, unforeseen = self._raw(X, name), Unforeseen(self.inputs)
         unforeseen.look(raw)
         if said := unforeseen.said():
             more = [f"and {len(said) - _SAID_AT_MOST:,} columns more"] if len(said) > _SAID_AT_MOST else []
             message = f"{name}: {'; '.join([*said[:_SAID_AT_MOST], *more])}; training had seen none"
-            warnings.warn(message, UserWarning, stacklevel=3)  # where the method was called
+            warnings.warn(message, UserWarning, stacklevel=3)  # where that was called
         return raw
 
     def _raw(self, X: ArrayLike, name: str) -> NDArray[Any]:
@@ -277,6 +301,35 @@ class Pipeline:
         parts = {field.name: getattr(self, field.name) for field in fields(self)}
         header, arrays = stored.describe(parts)
         modelfile.write(path, {"network": describe(self.net), **header}, arrays_of(self.net) | arrays)
+
+
+def shares_jacobian(outputs: NDArray[Any], J: NDArray[np.float64]) -> NDArray[np.float64]:
+    """∂(a_o/Σa)/∂x = (∂a_o/∂x − (a_o/Σa) Σ_j ∂a_j/∂x)/Σa of `Pipeline.shares`: (m, k) and (m, k, n) -> (m, k, n).
+
+    0 where all outputs are 0, whose shares are equal.
+
+    >>> shares_jacobian(np.array([[1.0, 3.0]]), np.array([[[1.0], [0.0]]])).tolist()  # a/(a + 3): 3/16
+    [[[0.1875], [-0.1875]]]
+    """
+    total = outputs.sum(axis=1, dtype=np.float64)[:, np.newaxis]
+    is_zero = total == 0
+    inverse = np.where(is_zero, 0, 1 / np.where(is_zero, 1, total))
+    shares = (outputs * inverse)[:, :, np.newaxis]
+    return np.asarray((J - shares * J.sum(axis=1, keepdims=True)) * inverse[:, :, np.newaxis])
+
+
+def jacobian_blocks(m: int, outputs: int, width: int, net: Network, max_memory: int) -> list[slice]:
+    """Cut m rows into slices whose Jacobians, outputs × width, take `max_memory` bytes, half of them in the network.
+
+    Raises InputError where a single row needs more.
+    """
+    row = 8 * (_ARRAYS * outputs * max(width, net.sizes[0]) + _PER_UNIT * (width + sum(net.sizes)))
+    if not is_count(max_memory) or max_memory // 2 < row:
+        expected = f"a whole number of bytes, at least {2 * row:,}, which one example takes here"
+        hint = "Make it larger, or leave it out."
+        raise InputError(text("max_memory", expected=expected, got=repr(max_memory), hint=hint))
+    size = max_memory // 2 // row
+    return [slice(start, min(start + size, m)) for start in range(0, m, size)]
 
 
 def load_pipeline(path: str | Path) -> Pipeline:

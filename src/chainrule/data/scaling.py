@@ -61,6 +61,10 @@ class Scaling:
                 out[rows] = (X[rows] - self.mean) / self.scale
         return out
 
+    def pull_back(self, J: NDArray[Any]) -> NDArray[np.float64]:
+        """Chain rule: derivatives in scaled numbers, (…, n), become derivatives in the numbers themselves, J/scale."""
+        return np.asarray(J / self.scale, dtype=np.float64)
+
     def undo(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Give scaled numbers back in their own units."""
         return np.asarray(X * self.scale + self.mean, dtype=np.float64)
