@@ -59,7 +59,7 @@ std::vector<Buffer<T>> blocks_for(Grid grid, int threads) {
 
 template <class T>
 Linearized<T>::Linearized(const Plan& plan, const T* theta, const Rows& X, int the_threads)
-    : net(plan, kernels<T>(), true), batch(plan, net.packing.grid, X.rows, Keep::linear), threads(the_threads) {
+    : net(plan, kernels<T>(), false), batch(plan, net.packing.grid, X.rows, Keep::linear), threads(the_threads) {
     net.load(theta, true);
     over_rows(X.rows, threads, [&](Index n0, Index n1) noexcept {
         net.kernels.gather(X, nullptr, 0, n0, n1, batch.x);
@@ -221,9 +221,15 @@ void Pulled<T>::inputs(const Strided<T>& out) const {
     const Grid grid = at_.net.packing.grid;
     const Index m = at_.batch.rows, blocks = (m + input_rows - 1) / input_rows, inputs = at_.net.plan.inputs();
     std::vector<Buffer<T>> data;
+    const Index units = at_.net.plan.layers.front().out;
+    const Panels<T> transposed = matrix(data, grid, units, inputs);  // 𝒲¹ᵀ, which nothing else needs
+    over_units(grid.count(units), at_.threads, [&](Index p, int) noexcept {
+        const Index o0 = p * grid.panel(), o1 = std::min(units, o0 + grid.panel());
+        at_.net.kernels.transpose({at_.net.weights(0), inputs, units, o0, o1, 0, inputs, transposed, 0});
+    });
     std::vector<Panels<T>> some_delta, some_dx;
     for (int thread = 0; thread < at_.threads; ++thread) {
-        some_delta.push_back(matrix(data, grid, input_rows, at_.net.plan.layers.front().out));
+        some_delta.push_back(matrix(data, grid, input_rows, units));
         some_dx.push_back(matrix(data, grid, input_rows, inputs));
     }
     over_units(blocks * count_, at_.threads, [&](Index unit, int thread) noexcept {
@@ -231,7 +237,7 @@ void Pulled<T>::inputs(const Strided<T>& out) const {
         const Panels<T>&delta = some_delta[static_cast<std::size_t>(thread)],
               &dx = some_dx[static_cast<std::size_t>(thread)];
         panels_of_rows(grid, deltas_[static_cast<std::size_t>(s)].front(), n0, n0 + n, delta);
-        at_.net.kernels.backward({delta, 0, n, at_.net.transpose_of(0), dx, {}, {}, Activation::identity, 0, true});
+        at_.net.kernels.backward({delta, 0, n, transposed.data, dx, {}, {}, Activation::identity, 0, true});
         for (Index k = 0; k < n; ++k) panels_into<T>(dx, k, k + 1, grid, out.at(n0 + k, s));
     });
 }

@@ -154,10 +154,13 @@ def gradient_variance(
         hint = "Give more examples, or ddof=0."
         raise InputError(text("X", expected="at least two rows for ddof=1", got="one row", hint=hint))
     spread, squares = _spread(examples, max_memory)
-    if net.dtype != np.float64 and (spread < _CANCELLED * squares).any():
-        spread, _ = _spread(examples.in_float64(), max_memory)
+    squares *= _CANCELLED
+    if (spread < squares).any():
+        if net.dtype != np.float64:
+            spread, _ = _spread(examples.in_float64(), max_memory)
+        np.maximum(spread, 0, out=spread)  # which rounding can leave below
     spread /= m - ddof
-    return np.maximum(spread, 0, out=spread).astype(net.dtype, copy=False)
+    return spread.astype(net.dtype, copy=False)
 
 
 class NoiseScale(NamedTuple):
@@ -263,11 +266,10 @@ def _pulled(examples: Examples, max_memory: int, fixed: int) -> Iterator[tuple[B
 def _spread(examples: Examples, max_memory: int) -> tuple[_A, _A]:
     """Σ_i (∇C_i)² − (Σ_i ∇C_i)²/m and Σ_i (∇C_i)², (|θ|,)."""
     passes = _pulled(examples, max_memory, fixed=2 * _VECTORS * examples.net.plan.n_parameters)
-    sums = ((pulled.gradient(1.0), pulled.squares(1.0)) for _, pulled in passes)
+    sums = ((pulled.gradient(len(examples) ** -0.5), pulled.squares(1.0)) for _, pulled in passes)
     total, squares = next(sums)
     for g, g2 in sums:
         total += g
         squares += g2
     np.multiply(total, total, out=total)
-    total /= len(examples)
     return np.subtract(squares, total, out=total), squares
