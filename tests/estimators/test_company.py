@@ -16,6 +16,7 @@ from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+import chainrule as cr
 from problems import OURS, THEIRS, problem
 
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}  # as the coefficients
@@ -107,6 +108,8 @@ def test_frames_give_names_and_the_numbers_of_arrays(module):
     np.testing.assert_allclose(ours.predict_proba(frame), theirs.predict_proba(frame), **CLOSE)
     unnamed = _estimators("classifier")[1].fit(frame.to_numpy(), y)
     np.testing.assert_allclose(ours.input_gradient(frame), unnamed.input_gradient(frame.to_numpy()))
+    reg = _estimators("regressor")[1].fit(frame, frame.to_numpy()[:, :2])
+    np.testing.assert_array_equal(reg.jacobian(frame), cr.derivatives.jacobian(reg.network_, frame.to_numpy()))
     turned = frame[list(reversed(list(frame.columns)))]
     with pytest.raises(ValueError, match="Feature names must be in the same order as they were in fit"):
         ours.predict(turned)

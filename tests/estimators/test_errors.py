@@ -140,21 +140,34 @@ def test_partial_fit_is_not_there_under_lbfgs(Estimator):
     )
 
 
-@pytest.mark.parametrize("use", ["predict", "network_", "forward_", "input_gradient", "to_sklearn"])
+@pytest.mark.parametrize("use", ["predict", "network_", "forward_", "input_gradient", "jacobian", "to_sklearn"])
 def test_before_fitting(use):
     reg = MLPRegressor()
     with pytest.raises(NotFittedError, match="This MLPRegressor instance is not fitted yet"):
         getattr(reg, use)() if use == "to_sklearn" else getattr(reg, use)([[0.0]])
     assert not hasattr(reg, "network_")
+    with pytest.raises(NotFittedError, match="This MLPClassifier instance is not fitted yet"):
+        MLPClassifier().input_gradient([[0.0]])
 
 
-def test_input_gradient_of_an_unknown_class():
+@pytest.mark.parametrize("class_", ["healthy", 0, ["benign"], np.array(["benign", "malignant"]), float("nan")])
+def test_input_gradient_of_an_unknown_class(class_):
     _, X, y = problem("breast_cancer")
     clf = MLPClassifier(3, solver="lbfgs", tol=1e9).fit(X, y)
     _refused(
-        "class_: expected one of the classes benign, malignant, got 'healthy'. Leave it out for the class that is predicted.",
-        lambda: clf.input_gradient(X, "healthy"),
+        f"class_: expected one of the classes benign, malignant, got {class_!r}. Leave it out for the class that is predicted.",
+        lambda: clf.input_gradient(X, class_),
     )
+
+
+def test_derivatives_in_rows_of_another_width():
+    _, X, y = problem("breast_cancer")
+    clf = MLPClassifier(3, solver="lbfgs", tol=1e9).fit(X, y)
+    reg = MLPRegressor(hidden_layer_sizes=3, solver="lbfgs", tol=1e9).fit(X, X[:, 0])
+    for call in (clf.input_gradient, reg.input_gradient, reg.jacobian):
+        _refused(
+            f"X has 29 features, but {type(call.__self__).__name__} is expecting 30", lambda call=call: call(X[:, 1:])
+        )
 
 
 def test_rows_beyond_the_range_of_a_float32_network():

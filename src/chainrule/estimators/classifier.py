@@ -335,7 +335,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         check_is_fitted(self)
         rows = dense(self._check_rows(X))
         net, classes = self._linked(), list(self.classes_)
-        if class_ is not None and class_ not in classes:
+        if class_ is not None and (np.ndim(class_) > 0 or class_ not in classes):
             shown = ", ".join(map(str, classes[:10]))
             hint = "Leave it out for the class that is predicted."
             raise InputError(text("class_", expected=f"one of the classes {shown}", got=repr(class_), hint=hint))

@@ -148,7 +148,7 @@ def _unit(transformer: Any) -> NDArray[Any] | float:
 
 def _rows(X: Any) -> Any:
     """See X as something with a shape, whose rows can be taken."""
-    rows = X if hasattr(X, "shape") else np.asarray(X)
+    rows: Any = X if hasattr(X, "shape") else np.asarray(X)
     if rows is not X and rows.dtype.kind in "US":  # numbers of a list that has texts, too, stay numbers
         rows = np.asarray(X, dtype=object)
     if len(rows.shape) != 2:

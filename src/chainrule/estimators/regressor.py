@@ -202,7 +202,14 @@ out_activation_, network_
         Returns
         -------
         array (m, n_outputs, n_features)
-            [:, o] is `input_gradient(X, o)`.
+            [:, o] is `input_gradient(X, o)`. `cr.pipeline_jacobian` gives it through a pipeline.
+
+        Examples
+        --------
+        >>> from chainrule import MLPRegressor
+        >>> reg = MLPRegressor(hidden_layer_sizes=(), initial_parameters=[2.0, -3.0, 1.0])
+        >>> reg.initialize([[0.0, 1.0], [1.0, 0.0]], [0.0, 1.0]).jacobian([[5.0, 5.0]]).tolist()
+        [[[2.0, -3.0]]]
         """
         check_is_fitted(self)
         return derivatives.jacobian(self._linked(), dense(self._check_rows(X)))
