@@ -79,6 +79,14 @@ def test_evaluate_measures_in_the_user_s_units():
     assert figures["cost"] == pytest.approx(((error / [10, 2]) ** 2).sum(axis=1).mean())
 
 
+def test_derivatives_go_back_through_scaling_and_encoding_by_hand():
+    J = np.arange(1.0, 7).reshape(1, 1, 6)
+    np.testing.assert_array_equal(Scaling(np.ones(6), np.full(6, 4.0)).pull_back(J), J / 4)
+    inputs = Encoding.fit(RAW, SCHEMA.columns)  # the age, whether it is missing, and four inputs for the colour
+    np.testing.assert_allclose(inputs.pull_back(J, RAW[:1]), [[[1 / np.nanstd(RAW[:, 0]), np.nan]]], rtol=1e-15)
+    np.testing.assert_array_equal(inputs.pull_back(J, RAW[1:2]), [[[0, np.nan]]])
+
+
 def test_metrics_by_hand():
     truth, predicted = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
     assert classification(truth, predicted) == {

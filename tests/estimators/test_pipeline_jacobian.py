@@ -343,12 +343,21 @@ def trained(monkeypatch, tmp_path, X, y, *options):
     return cr.load_pipeline("m.chainrule")
 
 
-@pytest.mark.parametrize("task", ["regression", "classification"])
-def test_a_loaded_model_of_a_table(monkeypatch, tmp_path, task):
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("regression", []),
+        ("classification", []),
+        ("classification", ["--output", "logistic", "--cost", "binary_cross_entropy"]),  # divided by their sum
+        ("classification", ["--output", "identity", "--cost", "squared_error"]),  # no probabilities
+    ],
+)
+def test_a_loaded_model_of_a_table(monkeypatch, tmp_path, task, options):
     X, y = frame()
     X.loc[::7, "age"] = np.nan
     X.loc[1::9, "colour"] = None
-    model = trained(monkeypatch, tmp_path, X, y if task == "regression" else np.where(y > np.median(y), "high", "low"))
+    labels = y if task == "regression" else np.where(y > np.median(y), "high", "low")
+    model = trained(monkeypatch, tmp_path, X, labels, *options)
     assert model.task == task
     assert model.feature_names == ("age", "colour", "height", "plan")
     single = cr.pipeline_jacobian(model, X[:9])
@@ -356,7 +365,8 @@ def test_a_loaded_model_of_a_table(monkeypatch, tmp_path, task):
     got = cr.pipeline_jacobian(wide, X[:9])
     assert got.shape == (9, 1 if task == "regression" else 2, 4)
     np.testing.assert_allclose(single, got, rtol=1e-3, atol=1e-5)  # float32
-    predict = wide.predict if task == "regression" else wide.probabilities
+    predict = wide.predict if task == "regression" else wide.probabilities if wide.has_probabilities else wide.outputs
+    assert wide.has_probabilities == (task == "classification" and "identity" not in options)
     assert np.isnan(got[:, :, [1, 3]]).all()
     for j, name in ((0, "age"), (2, "height")):
         step = 1e-5 * X[name].std()

@@ -339,7 +339,8 @@ def load_pipeline(path: str | Path) -> Pipeline:
     -------
     Pipeline
         `predict(X)` takes raw columns and gives labels or numbers in the targets' units; `probabilities(X)` gives those
-        of the classes; `net` is the network, which works on encoded columns.
+        of the classes; `net` is the network, which works on encoded columns. `cr.pipeline_jacobian(model, X)` gives the
+        derivatives of what it predicts in the raw columns.
 
     Raises
     ------

@@ -59,7 +59,8 @@ def pipeline_jacobian(
     array (m, n_outputs, n_features), float64
         Features are the columns of X in their order; for a model of a table its `feature_names`, and NaN for one that
         is a category. Outputs are the numbers that `predict` gives; of a classifier the probabilities that
-        `predict_proba` or `probabilities` gives, in the order of `classes_` or `classes`, two for two classes.
+        `predict_proba` or `probabilities` gives, in the order of `classes_` or `classes`, two for two classes, or the
+        `outputs` of a loaded model that has no probabilities.
 
         The derivative is 0 in a number that is missing and imputed, and in one that MinMaxScaler or MaxAbsScaler clips,
         the bounds themselves not counted as clipped.
