@@ -1,6 +1,7 @@
 """Derivatives beyond the gradient of the cost."""
 
 from chainrule.derivatives.between_layers import layer_jacobian, sensitivity_profile
+from chainrule.derivatives.curvature import ggn_diagonal, hessian_diagonal
 from chainrule.derivatives.inputs import (
     IntegratedGradients,
     cost_input_gradient,
@@ -11,6 +12,8 @@ from chainrule.derivatives.inputs import (
     jvp,
     vjp,
 )
+from chainrule.derivatives.kronecker import KroneckerFactors, kronecker_factors, kronecker_matvec, kronecker_solve
+from chainrule.derivatives.parameters import gradient, parameter_jacobian
 from chainrule.derivatives.paths import (
     Factor,
     Multiplications,
@@ -35,6 +38,7 @@ from chainrule.derivatives.products import as_linear_operator, fisher_vp, ggn_vp
 __all__ = [
     "Factor",
     "IntegratedGradients",
+    "KroneckerFactors",
     "Multiplications",
     "NoiseScale",
     "Path",
@@ -43,17 +47,24 @@ __all__ = [
     "clipped_gradient",
     "cost_input_gradient",
     "fisher_vp",
+    "ggn_diagonal",
     "ggn_vp",
+    "gradient",
     "gradient_noise_scale",
     "gradient_variance",
+    "hessian_diagonal",
     "hvp",
     "input_gradient",
     "input_hessian",
     "integrated_gradients",
     "jacobian",
     "jvp",
+    "kronecker_factors",
+    "kronecker_matvec",
+    "kronecker_solve",
     "layer_jacobian",
     "multiplication_count",
+    "parameter_jacobian",
     "path_count",
     "path_sum",
     "per_example_gradients",

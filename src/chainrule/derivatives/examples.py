@@ -21,6 +21,7 @@ from chainrule.engine.inputs import (
     real_array,
 )
 from chainrule.engine.network import Network
+from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, is_count, text
 
 MAX_MEMORY = 256 * 2**20
@@ -108,11 +109,11 @@ def total_of(parts: Iterator[NDArray[Any]]) -> NDArray[Any]:
     return total
 
 
-def vector_like_parameters(net: Network, v: ArrayLike, name: str = "v") -> NDArray[Any]:
+def vector_like_parameters(plan: Plan, v: ArrayLike, name: str = "v") -> NDArray[Any]:
     """Read a vector like θ, (|θ|,), in the network's dtype. Raises InputError."""
     array = real_array(name, v)
-    if array.shape != (net.plan.n_parameters,):
+    if array.shape != (plan.n_parameters,):
         hint = "It is laid out as net.parameters: 𝒲^1, b^1, 𝒲^2, b^2, …"
-        expected = f"shape ({net.plan.n_parameters},)"
+        expected = f"shape ({plan.n_parameters},)"
         raise InputError(text(name, expected=expected, got=f"shape {array.shape}", hint=hint))
-    return cast(array, net.plan.dtype, name)
+    return cast(array, plan.dtype, name)

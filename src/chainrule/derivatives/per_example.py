@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of
+from chainrule.derivatives.parameters import write_gradients
 from chainrule.engine import reference
 from chainrule.engine.backend import Pulled
 from chainrule.engine.network import Network
@@ -67,14 +68,9 @@ def per_example_gradients(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memor
     result = np.empty((len(examples), plan.n_parameters), dtype=net.dtype)
     W, theta = net.W, net.parameters
     for block in examples.blocks(max_memory, _ARRAYS):
-        run, n = net.engine.forward(plan, theta, block.X), len(block.X)
+        run = net.engine.forward(plan, theta, block.X)
         delta = reference.propagate(plan, W, run, reference.output_delta(plan, run.z[plan.L], run.a[plan.L], block.Y))
-        for layer in plan.layers:
-            at = plan.weight_blocks[layer]
-            into = result[block.rows, at.start : at.stop].reshape(n, *at.shape)  # a view, as rows are contiguous
-            np.multiply(run.a[layer - 1][:, :, np.newaxis], delta[layer][:, np.newaxis, :], out=into)
-            if layer in plan.bias_blocks:
-                result[block.rows, plan.bias_blocks[layer].start : plan.bias_blocks[layer].stop] = delta[layer]
+        write_gradients(plan, run, delta, result[block.rows])
     return result
 
 

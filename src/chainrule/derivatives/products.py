@@ -17,6 +17,8 @@ from chainrule.engine.backend import Linearized
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text, unknown_name
+from chainrule.maths import costs
+from chainrule.maths.pairs import HAVE_A_DISTRIBUTION, MATCHED, distribution
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -130,9 +132,9 @@ def fisher_vp(
         C_i is −ln p(y|a) but for a constant; that is G at Y = a^L, so that Y isn't used and may be None. "empirical":
         no expectation, the data's own targets.
 
-    The other parameters, result and errors are those of `hvp`. "true" needs a cost with a distribution: squared_error
-    (normal, variance ½), half_squared_error (normal, variance 1), binary_cross_entropy, poisson, and cross_entropy of
-    softmax outputs. InputError otherwise.
+    The other parameters, result and errors are those of `hvp`. "true" needs a cost with a distribution, InputError
+    otherwise: squared_error (normal, variance ½), half_squared_error (normal, variance 1), binary_cross_entropy,
+    poisson, cross_entropy of softmax outputs, or one of your own with `draw`.
 
     Examples
     --------
@@ -200,7 +202,9 @@ def as_linear_operator(
     n, theta = net.plan.n_parameters, net.parameters.copy()
 
     def product(v: NDArray[Any]) -> NDArray[Any]:
-        return _sum_over_blocks(formulas[kind], examples, theta, vector_like_parameters(net, v.ravel()), max_memory)
+        return _sum_over_blocks(
+            formulas[kind], examples, theta, vector_like_parameters(net.plan, v.ravel()), max_memory
+        )
 
     product(np.zeros(n))  # what can't be worked is said here, and not in the midst of eigsh
     return LinearOperator((n, n), matvec=product, rmatvec=product, dtype=net.dtype)
@@ -219,7 +223,7 @@ def _product(
     max_memory: int,
 ) -> NDArray[Any]:
     examples = _examples(formula, net, X, Y, sample_weight)
-    return _sum_over_blocks(formula, examples, net.parameters, vector_like_parameters(net, v), max_memory)
+    return _sum_over_blocks(formula, examples, net.parameters, vector_like_parameters(net.plan, v), max_memory)
 
 
 def _examples(
@@ -227,7 +231,7 @@ def _examples(
 ) -> Examples:
     """Check what a formula needs; the true Fisher matrix needs a distribution, and no targets."""
     if formula is _true_fisher:
-        check_likelihood(net)
+        check_likelihood(net, "ggn_vp needs no distribution, nor does the empirical Fisher matrix.")
         return Examples.of(net, X, sample_weight)
     return Examples.with_targets(net, X, Y, sample_weight)
 
@@ -275,15 +279,14 @@ def _empirical_fisher(plan: Plan, at: Linearized, block: Block, v: NDArray[Any])
     return product
 
 
-_HAVE_A_DISTRIBUTION = ("squared_error", "half_squared_error", "binary_cross_entropy", "poisson", "cross_entropy")
-
-
-def check_likelihood(net: Network) -> None:
+def check_likelihood(net: Network, hint: str) -> None:
     """Refuse a cost that is not −ln p(y|a) of a distribution. Raises InputError."""
-    name, output = net.cost_function.name, net.activations[-1]
-    if name in _HAVE_A_DISTRIBUTION and (name != "cross_entropy" or output == "softmax"):
+    g, cost = net.plan.activation(net.L), net.cost_function
+    if distribution(g, cost) is not None:
         return
-    got = f"{name} of {output} outputs" if name == "cross_entropy" else name
-    hint = "ggn_vp needs no distribution, nor does the empirical Fisher matrix."
-    expected = f"a cost that is −ln p(y|a) of a distribution: one of {', '.join(_HAVE_A_DISTRIBUTION)} (softmax)"
+    needy = {name for (_, name), pair in MATCHED.items() if pair.draw is not None}
+    got = f"{cost.name} of {g.name} outputs" if cost.name in needy else cost.name
+    expected = f"a cost that is −ln p(y|a) of a distribution: one of {', '.join(HAVE_A_DISTRIBUTION)}"
+    if costs.family(cost) is None:
+        hint = f"Give cr.Cost(…, draw=…): targets of such a distribution. {hint}"
     raise InputError(text("cost", expected=expected, got=got, hint=hint))

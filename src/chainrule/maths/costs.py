@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from chainrule.maths.activations import tanh_derivative, zeros_like
 from chainrule.maths.arrays import Array, array_namespace, zero
 from chainrule.maths.claims import check_cost
@@ -42,6 +44,12 @@ class Cost:
         C_i as text.
     kinks : tuple of float
         The r = a − y where ∂C_i/∂a jumps. Finite differences aren't asked there.
+    separable : bool
+        Whether C_i is a sum of functions of one output each, so that ∂²C_i/∂a² is diagonal, as those of all costs that
+        come with chainrule are. Curvature is found faster then.
+    draw : function (a, rng) -> y, (m, n), optional
+        Targets from the distribution with mean a of which C_i is −ln p(y|a), by numpy's generator rng. But for terms
+        without a, C_i has to be linear in y. Without it (None) the true Fisher matrix is refused.
 
     Examples
     --------
@@ -62,6 +70,8 @@ class Cost:
     targets: Interval = REALS
     equation: str = field(default="", repr=False)
     kinks: tuple[float, ...] = ()
+    separable: bool = False
+    draw: Callable[[Array, np.random.Generator], Array] | None = field(default=None, repr=False)
 
     def __reduce__(self) -> Any:
         # a built-in pickles by its name, so that it is the same object when it comes back
@@ -233,6 +243,30 @@ def log_cosh_hessian_product(a: Array, y: Array, v: Array) -> Array:
     return tanh_derivative(a - y) * v
 
 
+# --- the distributions of which costs are −ln p(y|a), but for terms without a ----------------------------------------
+def draw_normal(a: Array, rng: np.random.Generator, variance: float) -> Array:
+    """Normal, of mean a."""
+    return a + math.sqrt(variance) * _like(a, rng.standard_normal(a.shape))
+
+
+def draw_bernoulli(a: Array, rng: np.random.Generator) -> Array:
+    """1 with probability a, else 0."""
+    xp = array_namespace(a)
+    return xp.astype(xp.asarray(rng.random(a.shape), device=getattr(a, "device", None)) < a, a.dtype)
+
+
+def draw_poisson(a: Array, rng: np.random.Generator) -> Array:
+    """Poisson, of mean a; above 1e15, where that is normal to rounding, one of mean 1e15, moved and stretched."""
+    xp = array_namespace(a)
+    mean = xp.where(a > 0, xp.clip(a, 0.0, 1e15), xp.zeros_like(a))
+    drawn = _like(a, rng.poisson(np.asarray(mean)))
+    return xp.where(a <= mean, drawn, a + xp.sqrt(a / xp.clip(mean, 1.0)) * (drawn - mean))
+
+
+def _like(a: Array, drawn: Any) -> Array:
+    return array_namespace(a).asarray(drawn, dtype=a.dtype, device=getattr(a, "device", None))
+
+
 # --- the table ------------------------------------------------------------------------------------------------------
 def make_quantile(q: float) -> Cost:
     """The quantile (pinball) cost for 0 < q < 1; q = 0.5 is half the absolute error."""
@@ -243,6 +277,7 @@ def make_quantile(q: float) -> Cost:
         partial(quantile_error_derivative, q=q),
         piecewise_linear_hessian_product,
         kinks=(0.0,),
+        separable=True,
         equation=f"Σ_j {q:g} (y_j − a_j) where a_j < y_j, else {1 - q:g} (a_j − y_j)",
     )
 
@@ -256,6 +291,7 @@ def make_huber(delta: float) -> Cost:
         partial(huber_derivative, delta=delta),
         partial(huber_hessian_product, delta=delta),
         kinks=(-delta, delta),
+        separable=True,
         equation=f"Σ_j ½r_j² where |r_j| ≤ {delta:g}, else {delta:g} (|r_j| − {delta / 2:g}); r = a − y",
     )
 
@@ -271,6 +307,8 @@ _REGISTRY: Registry[Cost] = Registry(
             squared_error_derivative,
             squared_error_hessian_product,
             equation="Σ_j (a_j − y_j)²",
+            separable=True,
+            draw=partial(draw_normal, variance=0.5),
         ),
         Cost(
             "half_squared_error",
@@ -278,6 +316,8 @@ _REGISTRY: Registry[Cost] = Registry(
             half_squared_error_derivative,
             half_squared_error_hessian_product,
             equation="½ Σ_j (a_j − y_j)²",
+            separable=True,
+            draw=partial(draw_normal, variance=1.0),
         ),
         Cost(
             "binary_cross_entropy",
@@ -287,6 +327,8 @@ _REGISTRY: Registry[Cost] = Registry(
             UNIT,
             Interval(0, 1, closed_low=True, closed_high=True),
             "−Σ_j [y_j ln a_j + (1 − y_j) ln(1 − a_j)]",
+            separable=True,
+            draw=draw_bernoulli,
         ),
         Cost(
             "cross_entropy",
@@ -296,6 +338,7 @@ _REGISTRY: Registry[Cost] = Registry(
             Interval(0, 1, closed_high=True),
             NOT_NEGATIVE,
             "−Σ_j y_j ln a_j",
+            separable=True,
         ),
         Cost(
             "poisson",
@@ -305,6 +348,8 @@ _REGISTRY: Registry[Cost] = Registry(
             POSITIVE,
             NOT_NEGATIVE,
             "Σ_j (a_j − y_j ln a_j)",
+            separable=True,
+            draw=draw_poisson,
         ),
         make_huber(1.0),
         Cost(
@@ -314,8 +359,16 @@ _REGISTRY: Registry[Cost] = Registry(
             piecewise_linear_hessian_product,
             kinks=(0.0,),
             equation="Σ_j |a_j − y_j|",
+            separable=True,
         ),
-        Cost("log_cosh", log_cosh, log_cosh_derivative, log_cosh_hessian_product, equation="Σ_j ln cosh(a_j − y_j)"),
+        Cost(
+            "log_cosh",
+            log_cosh,
+            log_cosh_derivative,
+            log_cosh_hessian_product,
+            equation="Σ_j ln cosh(a_j − y_j)",
+            separable=True,
+        ),
     ),
     families={"huber": make_huber, "quantile": make_quantile},
     check=check_cost,

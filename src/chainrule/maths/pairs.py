@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from chainrule.errors import PairError, text
 from chainrule.maths.activations import AnyActivation, relu
 from chainrule.maths.arrays import Array, array_namespace
-from chainrule.maths.costs import Cost, over_outputs
+from chainrule.maths.costs import BUILT_IN, Cost, cost, over_outputs
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,17 @@ class MatchedPair:
 
     `delta_tangent` (a, y, da) is the derivative of δ^L when a moves along da, which it is linear in: with da = ∂a/∂z dz
     it is ∂²C_i/∂z² dz.
+
+    `hessian_columns` (a, y, start, stop) gives columns start..stop−1 of a factor F with FFᵀ = ∂²C_i/∂z², (S, m, n);
+    None where that is diagonal. `draw` is as in `Cost`, where the cost is −ln p(y|a) for these outputs alone.
     """
 
     example_costs: Callable[[Array, Array], Array]
     delta: Callable[[Array, Array], Array]
     delta_tangent: Callable[[Array, Array, Array], Array]
     equation: str
+    hessian_columns: Callable[[Array, Array, int, int], Array] | None = None
+    draw: Callable[[Array, np.random.Generator], Array] | None = None
 
 
 def difference(a: Array, y: Array) -> Array:
@@ -68,6 +75,23 @@ def softmax_cross_entropy_delta_tangent(a: Array, y: Array, da: Array) -> Array:
     return da * array_namespace(y).sum(y, axis=-1, keepdims=True)
 
 
+def softmax_cross_entropy_hessian_columns(a: Array, y: Array, start: int, stop: int) -> Array:
+    """√(a_c Σ_o y_o) (e_c − a), c = start..stop−1: their outer products add up to (diag a − aaᵀ) Σ_o y_o."""
+    xp = array_namespace(a)
+    roots = xp.sqrt(a[:, start:stop]) * xp.sqrt(xp.sum(y, axis=-1, keepdims=True))
+    units = xp.eye(a.shape[-1], dtype=a.dtype, device=getattr(a, "device", None))[start:stop, :]
+    return roots.T[:, :, None] * (units[:, None, :] - a[None, :, :])
+
+
+def draw_class(a: Array, rng: np.random.Generator) -> Array:
+    """e_o with probability a_o, where Σ_o a_o = 1."""
+    xp, device = array_namespace(a), getattr(a, "device", None)
+    below = xp.cumulative_sum(a, axis=-1, dtype=xp.float64)  # of which a_o lie in front of output o
+    point = xp.asarray(rng.random((a.shape[0], 1)), dtype=xp.float64, device=device) * below[:, -1:]
+    drawn = xp.sum(xp.astype(below < point, xp.int64), axis=-1, keepdims=True)
+    return xp.astype(xp.arange(a.shape[-1], device=device) == drawn, a.dtype)
+
+
 def exp_poisson(z: Array, y: Array) -> Array:
     """C_i = Σ_j (e^(z_j) − y_j z_j)."""
     return over_outputs(array_namespace(z).exp(z) - y * z)
@@ -82,9 +106,32 @@ MATCHED: dict[tuple[str, str], MatchedPair] = {
         softmax_cross_entropy_delta,
         softmax_cross_entropy_delta_tangent,
         "δ_j = a_j Σ_o y_o − y_j",
+        softmax_cross_entropy_hessian_columns,
+        draw_class,
     ),
     ("exp", "poisson"): MatchedPair(exp_poisson, difference, difference_tangent, "δ_j = a_j − y_j"),
 }
+
+
+def distribution(g: AnyActivation, cost: Cost) -> Callable[[Array, np.random.Generator], Array] | None:
+    """(a, rng) -> targets drawn from the distribution of which the cost of such outputs is −ln p(y|a), or None.
+
+    >>> from chainrule.maths.activations import activation
+    >>> from chainrule.maths.costs import cost
+    >>> distribution(activation("softmax"), cost("cross_entropy")).__name__
+    'draw_class'
+    >>> distribution(activation("logistic"), cost("cross_entropy")) is None  # whose outputs don't sum to 1
+    True
+    """
+    pair = MATCHED.get((g.name, cost.name))
+    return cost.draw if pair is None or pair.draw is None else pair.draw
+
+
+HAVE_A_DISTRIBUTION = (
+    *(name for name in BUILT_IN if cost(name).draw is not None),
+    *(f"{name} ({g})" for (g, name), pair in MATCHED.items() if pair.draw is not None),
+)
+"""Costs for which `distribution` gives one, each with the output activation that it needs for that."""
 
 
 def check_pair(g: AnyActivation, cost: Cost, n_out: int) -> None:
