@@ -88,7 +88,7 @@ def difference(phi: Line, start: _F, noise: _F, total: Callable[[_F], _F] = _its
     True
     """
     coarse, fine = map(total, extrapolated(phi, start, 2))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         best = (360 * noise / np.abs(512 * (coarse - fine))) ** 0.2 * _like(start, coarse) ** 0.8
     step = _narrowed(np.fmin(best, _like(start, coarse)), start)
     if np.any(step < start / 2):
@@ -148,16 +148,18 @@ def compare(
     start: _F,
     noise: _F,
     total: Callable[[_F], _F] = _itself,
-    near_kink: _F | float = 0.0,
+    near_kink: float = 0.0,
+    known_jump: Callable[[], float] = float,
 ) -> Comparison:
     """Hold `got` against differences of φ; what disagrees is asked again with a smaller step, then for a kink.
 
     `noise` is ε of φ's values, and that of their total is ε's norm where `total` sums. Kinks are looked for within
-    the step and within `near_kink`.
+    the step and within `near_kink`; `known_jump` gives by how much the slope may jump at those that are known, of which
+    several may cancel one another in φ.
     """
     of_total = noise if total is _itself else np.asarray(np.linalg.norm(noise))
     found = difference(phi, start, of_total, total)
-    expected, error = found.value.copy(), found.error.copy()
+    expected, error = found.value, found.error
 
     def agrees() -> NDArray[np.bool_]:
         return np.asarray(np.abs(got - expected) <= np.maximum(tolerance, error))  # False for what is not finite
@@ -170,12 +172,13 @@ def compare(
         least = np.where(ask, 300 * of_total / np.where(ask, off, 1.0), np.inf)
         step = np.fmin(found.step, _narrowed(np.asarray(least), found.step))
         coarse, fine = map(total, extrapolated(phi, step, 2))
-        again = ~agrees()
-        expected = np.where(again, coarse, expected)
-        error = np.where(again, np.abs(coarse - fine) + 3 * of_total / _like(step, coarse), error)
-        straddling = np.maximum(step, np.minimum(near_kink, start))
-        jump = total(slope_jump(phi, straddling, noise))
-        off = np.abs(got - expected)
-        kink = np.asarray(~agrees() & (off <= jump + np.maximum(tolerance, error)))
+        expected = np.where(agrees(), expected, coarse)
+        error = np.where(expected == coarse, np.abs(coarse - fine) + 3 * of_total / _like(step, coarse), error)
+        jump = total(slope_jump(phi, np.maximum(step, np.minimum(near_kink, start)), noise)) + known_jump()
+        kink = np.asarray(~agrees() & (np.abs(got - expected) <= jump + np.maximum(tolerance, error)))
+        # of what is wrong all the same, the more exact difference is shown
+        shown = ~agrees() & ~kink & (found.error < error)
+        expected, error = np.where(shown, found.value, expected), np.where(shown, found.error, error)
     good = agrees()
-    return Comparison(got, expected, error, tolerance, ~good & ~kink, kink, good & (error > tolerance))
+    unresolved = good & (error > tolerance) & (got != expected)
+    return Comparison(got, expected, error, tolerance, ~good & ~kink, kink, unresolved)
