@@ -173,7 +173,7 @@ STATEMENTS = {
             "gradient of an output in the input",
             "No cost: δ^ℓ := ∂a^L_o/∂z^ℓ. δ^L_j = [j = o] g_L'(z^L_o), for softmax the row ∂a^L_o/∂z^L_j; then (E6) "
             "down to ℓ = 1, and ∇_x a^L_o = W^1ᵀ δ^1.",
-            (f"{ENGINE}.input_gradient", "chainrule.derivatives.inputs.input_gradient"),
+            ("chainrule.derivatives.inputs.input_gradient",),
             "`cr.derivatives.input_gradient(net, X, output=o)`; all outputs together, the Jacobian: "
             "`cr.derivatives.jacobian(net, X)`; along a direction: `jvp`, `vjp`; between layers: `layer_jacobian`",
         ),
@@ -242,6 +242,11 @@ DERIVATIVES = (
     (derivatives.gradient_noise_scale, "gradient noise scale, `cr.derivatives.gradient_noise_scale`"),
     (derivatives.clipped_gradient, "sum of clipped gradients, `cr.derivatives.clipped_gradient`"),
     (derivatives.integrated_gradients, "integrated gradients, `cr.derivatives.integrated_gradients`"),
+    (derivatives.ggn_diagonal, "diagonal of the Gauss-Newton matrix, `cr.derivatives.ggn_diagonal`"),
+    (derivatives.hessian_diagonal, "diagonal of the Hessian, `cr.derivatives.hessian_diagonal`"),
+    (derivatives.kronecker_factors, "Kronecker factors, `cr.derivatives.kronecker_factors`"),
+    (derivatives.kronecker_matvec, "product with Kronecker factors, `cr.derivatives.kronecker_matvec`"),
+    (derivatives.kronecker_solve, "solution with Kronecker factors, `cr.derivatives.kronecker_solve`"),
 )
 
 ETAS = ("Constant", "Step", "Exponential", "Cosine", "InverseScaling", "WarmUp", "Adaptive")

@@ -6,7 +6,7 @@ Pulled down by (E6) they make it curvature in the parameters: Σ_s ±(Jᵀu_s)(J
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -29,16 +29,11 @@ Source: TypeAlias = Callable[[Plan, Linearized, Any], Iterator[Signed]]
 _AT_ONCE = 32  # are pulled down together: each time costs a product with the inputs besides
 
 
-def numbers_for_a_row(plan: Plan, samples: int = 0) -> int:
-    """How many numbers a row takes for cotangents and their δ^ℓ, drawn targets, second derivatives of coupled units."""
+def numbers_for_a_row(plan: Plan, count: int, coupled: Iterable[int]) -> int:
+    """How many numbers a row takes for `count` cotangents, their δ^ℓ, and matrices of layers of that many units."""
     widest = max(plan.sizes[1:])
-    coupled = [n for n, g in zip(plan.sizes[1:], plan.activations, strict=True) if g.coupled]
-    if not plan.cost.separable:
-        coupled.append(plan.sizes[-1])
-    together = min(_AT_ONCE, samples or widest)
-    return (
-        together * (sum(plan.sizes[1:]) + 3 * widest) + 3 * samples * plan.sizes[-1] + 8 * max(coupled, default=0) ** 2
-    )
+    matrices = 8 * max(coupled, default=0) ** 2
+    return min(_AT_ONCE, count) * (sum(plan.sizes[1:]) + 3 * widest) + matrices
 
 
 def gauss_newton(plan: Plan, at: Linearized, Y: Any) -> Iterator[Signed]:

@@ -43,10 +43,10 @@ def ggn_diagonal(
     seed: int | np.random.Generator | None = 0,
     max_memory: int = MAX_MEMORY,
 ) -> NDArray[Any]:
-    """Diagonal of the Gauss-Newton matrix of (E34), (|θ|,): Σ_i c_i Σ_s (a^{ℓ−1}_k δ^{ℓ,s}_j)² at W^ℓ_jk (E42).
+    """Diagonal of the Gauss-Newton matrix G, (|θ|,): Σ_i c_i Σ_s (a^{ℓ−1}_k δ^{ℓ,s}_j)² at W^ℓ_jk (E42).
 
-    δ^{L,s} are the columns of a factor of Hᵢ = Σ_s δ^{L,s}δ^{L,s}ᵀ, as many as there are outputs, and δ^{ℓ,s} what (E6)
-    makes of them; at b^ℓ_j without a. For softmax with cross-entropy they are √(a_s Σ_o y_o) (e_s − a).
+    δ^{L,s} are the columns of a factor of Hᵢ = Σ_s δ^{L,s}δ^{L,s}ᵀ (E34), as many as there are outputs, and δ^{ℓ,s} what
+    (E6) makes of them; at b^ℓ_j without a. For softmax with cross-entropy they are √(a_s Σ_o y_o) (e_s − a).
 
     Parameters
     ----------
@@ -94,8 +94,7 @@ def ggn_diagonal(
     if not isinstance(kind, str) or kind not in sources:
         raise unknown_name("kind", kind, sources)
     hint = 'kind="exact" needs none.'
-    examples, source, n_drawn = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
-    extra = cotangents.numbers_for_a_row(net.plan, n_drawn)
+    examples, source, extra = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
     diagonal, theta = np.zeros(net.plan.n_parameters, dtype=net.dtype), net.parameters
     for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal)):
         at = net.engine.linearize(net.plan, theta, block.X)
@@ -140,7 +139,9 @@ def hessian_diagonal(
         for sign, seeds in columns:
             diagonal[:n] += sign * at.pull(seeds).squares(c)
 
-    for block in examples.blocks(max_memory, _ARRAYS, cotangents.numbers_for_a_row(plan), _VECTORS * len(diagonal)):
+    coupled = [n for n, g in zip(net.sizes[1:], plan.activations, strict=True) if g.coupled]
+    extra = cotangents.numbers_for_a_row(plan, max(net.sizes[1:]), [*coupled, *_not_separable(plan)])
+    for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal)):
         top = net.engine.linearize(plan, theta, block.X)
         add(top, len(diagonal), cotangents.hessian(plan, top, block.Y), block.c)
         for layer, Z, da in _hidden(net, block):
@@ -178,13 +179,21 @@ def with_cotangents(
 ) -> tuple[Examples, Source, int]:
     """Check what a source needs: targets, or, where they are to be drawn (None), a distribution to draw them from.
 
-    Gives the examples, the source, and how many targets of each row it draws. Raises InputError.
+    Gives the examples, the source, and how many numbers it takes for a row. Raises InputError.
     """
     if not is_count(samples):
         hint = "It is how many targets are drawn for each example."
         raise InputError(text("samples", expected="a whole number ≥ 1", got=repr(samples), hint=hint))
+    plan, n_out = net.plan, net.sizes[-1]
     if source is not None:
-        return Examples.with_targets(net, X, Y, sample_weight), source, 0
+        extra = cotangents.numbers_for_a_row(plan, n_out, _not_separable(plan))
+        return Examples.with_targets(net, X, Y, sample_weight), source, extra
     check_likelihood(net, hint)
     n = operator.index(samples)
-    return Examples.of(net, X, sample_weight), cotangents.drawn(n, random_generator(seed)), n
+    extra = cotangents.numbers_for_a_row(plan, n, []) + 4 * n * n_out
+    return Examples.of(net, X, sample_weight), cotangents.drawn(n, random_generator(seed)), extra
+
+
+def _not_separable(plan: Plan) -> list[int]:
+    """The units that a cost of the user's own couples."""
+    return [] if plan.cost.separable else [plan.sizes[-1]]

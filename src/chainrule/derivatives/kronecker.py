@@ -127,13 +127,13 @@ def kronecker_factors(
     if not isinstance(kind, str) or kind not in sources:
         raise unknown_name("kind", kind, sources)
     hint = 'kind="kflr" and kind="empirical" need none.'
-    examples, source, n_drawn = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
+    examples, source, extra = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
     plan, theta = net.plan, net.parameters
     A = [np.zeros((n + bias, n + bias), dtype=net.dtype) for n, bias in zip(plan.sizes[:-1], plan.bias, strict=True)]
     G = [np.zeros((n, n), dtype=net.dtype) for n in plan.sizes[1:]]
     fixed = 2 * sum(factor.size for factor in (*A, *G))
     total = 0.0  # of the examples' weights
-    for block in examples.blocks(max_memory, _ARRAYS, cotangents.numbers_for_a_row(plan, n_drawn), fixed):
+    for block in examples.blocks(max_memory, _ARRAYS, extra, fixed):
         at = net.engine.linearize(plan, theta, block.X)
         _add(A, 1, at.moments(block.c))
         for sign, seeds in source(plan, at, block.Y):
