@@ -83,24 +83,6 @@ double backward(const PlanOf& self, nb::object theta, nb::sequence a, nb::sequen
     });
 }
 
-void input_gradient(const PlanOf& self, nb::object theta, nb::sequence z, Index output, nb::object out, int threads) {
-    check_threads(threads);
-    if (output < 0 || output >= self.plan.outputs())
-        throw std::invalid_argument("output: expected 0 to " + std::to_string(self.plan.outputs() - 1) + ", got " +
-                                    std::to_string(output));
-    for_dtype(self.is_double, [&](auto zero) {
-        using T = decltype(zero);
-        Arguments arguments;
-        const T* parameters = arguments.vector<T>(theta, self.plan.n_parameters, "theta");
-        T* gradient = arguments.matrix<T>(out, -1, self.plan.inputs(), "out", true);
-        const Index m = arguments.last_size();
-        check_some(m, "out");
-        const auto from_z = matrices<T>(arguments, z, m, 1, self.plan, "z", false);
-        const nb::gil_scoped_release unlocked;
-        Network<T>(self.plan).input_gradient(parameters, m, from_z.data(), output, gradient, threads);
-    });
-}
-
 void example_costs(const PlanOf& self, nb::object a, nb::object z, nb::object Y, nb::object out) {
     for_dtype(self.is_double, [&](auto zero) {
         using T = decltype(zero);
@@ -152,8 +134,6 @@ void init_plan(nb::module_& m) {
         .def("forward", &forward, nb::arg("theta"), nb::arg("X"), nb::arg("a"), nb::arg("z"), nb::arg("threads"))
         .def("backward", &backward, nb::arg("theta"), nb::arg("a"), nb::arg("z"), nb::arg("Y"),
              nb::arg("weights").none(), nb::arg("delta"), nb::arg("x"), nb::arg("gradient"), nb::arg("threads"))
-        .def("input_gradient", &input_gradient, nb::arg("theta"), nb::arg("z"), nb::arg("output"), nb::arg("out"),
-             nb::arg("threads"))
         .def("example_costs", &example_costs, nb::arg("a"), nb::arg("z"), nb::arg("Y"), nb::arg("out"))
         .def("value_and_gradient", &value_and_gradient, nb::arg("theta"), nb::arg("X"), nb::arg("Y"),
              nb::arg("weights").none(), nb::arg("gradient"), nb::arg("threads"));

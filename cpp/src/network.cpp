@@ -195,36 +195,6 @@ double Network<T>::value_and_gradient(const T* theta, const Rows& X, const T* Y,
 }
 
 template <class T>
-void Network<T>::input_gradient(const T* theta, Index m, const T* const* z, Index output, T* out, int threads) const {
-    Weights<T> net(plan_, kernels_, true);
-    net.load(theta, true);
-    const Grid grid = kernels_.grid;
-    const std::size_t last = plan_.layers.size() - 1;
-    const Layer& top = plan_.layers[last];
-    std::vector<Batch<T>> batches = batches_for<T>(plan_, grid, m, threads, Keep::training);
-    in_blocks(m, static_cast<int>(batches.size()), [&](int thread, Index first, Index end) noexcept {
-        Batch<T>& batch = batches[static_cast<std::size_t>(thread)];
-        const Index n = end - first;
-        for (std::size_t l = 0; l <= last; ++l) {
-            const Layer& layer = plan_.layers[l];
-            panels_from<T>(z[l] + first * layer.out, 0, n, grid, batch.z[l]);
-            kernels_.activate(batch.z[l], batch.a[l], batch.d[l], 0, n, layer.activation, layer.parameter);
-        }
-        // δ^L of the cost a_o, whose derivative in a^L is 1 at the output o and 0 elsewhere
-        Rows selected;
-        selected.data = reinterpret_cast<const std::byte*>(&output);
-        selected.columns = plan_.outputs();
-        selected.classes = true;
-        kernels_.gather(selected, nullptr, 0, 0, n, batch.y);
-        kernels_.output({batch.z[last], batch.a[last], batch.y, batch.delta[last], 0, n, nullptr, nullptr,
-                         top.activation, top.parameter, Cost::linear, 0, Matched::none});
-        propagate_rows(net, batch, 0, n);
-        kernels_.backward({batch.delta[0], 0, n, net.transpose_of(0), batch.x, {}, {}, Activation::identity, 0, true});
-        panels_into<T>(batch.x, 0, n, grid, out + first * plan_.inputs());
-    });
-}
-
-template <class T>
 void Network<T>::example_costs(Index m, const T* a, const T* z, const T* Y, T* out) const {
     const Grid grid = kernels_.grid;
     const Index outputs = plan_.outputs(), rows = std::min(m, rows_at_once), size = rows * grid.padded(outputs);

@@ -58,8 +58,6 @@ constexpr Output outputs[] = {
     {"silu, quantile(0.2)", Activation::silu, 0, Cost::quantile, 0.2, Matched::none, Targets::any, 4, 8},
     {"identity, log_cosh", Activation::identity, 0, Cost::log_cosh, 0, Matched::none, Targets::any, 6, 5},
     {"mish, log_cosh", Activation::mish, 0, Cost::log_cosh, 0, Matched::none, Targets::any, 6, 12},
-    {"softmax, linear", Activation::softmax, 0, Cost::linear, 0, Matched::none, Targets::any, 6, 12},
-    {"tanh, linear", Activation::tanh, 0, Cost::linear, 0, Matched::none, Targets::any, 6, 12},
     {"logistic, binary_cross_entropy", Activation::logistic, 0, Cost::binary_cross_entropy, 0,
      Matched::logistic_binary_cross_entropy, Targets::fractions, 6, 1},
     {"softmax, cross_entropy", Activation::softmax, 0, Cost::cross_entropy, 0, Matched::softmax_cross_entropy,

@@ -242,7 +242,6 @@ Costed<R> cost(Cost which, R p, R a, R y) {
             const R near = std::log1p(2 * half * half), far = size - std::log(R(2)) + std::log1p(std::exp(-2 * size));
             return with(size < 1 ? near : far, std::tanh(r));
         }
-        case Cost::linear: return with(y * a, y);
     }
     return with(0, 0);
 }

@@ -132,47 +132,9 @@ void passes(const Net& spec, Index m, bool naively) {
 }
 
 template <class T>
-void input_gradients(const Net& spec) {
-    using R = Exact<T>;
-    const Plan plan = spec.plan();
-    const Index m = 7;
-    const Data<T> data(spec, m);
-    const naive::Vector<R> theta = naive::widened<R>(data.theta);
-    const naive::Passes<R> run = naive::forward(plan, theta, naive::widened<R>(data.X), m);
-    std::vector<std::vector<T>> z;
-    for (const auto& layer : run.z) z.push_back(std::vector<T>(layer.begin(), layer.end()));
-    const auto pointers = Arrays<T>::constants(z);
-    for (const Index output : {Index{0}, plan.outputs() / 2, plan.outputs() - 1}) {
-        naive::Vector<R> da(at(m * plan.outputs()));
-        for (Index n = 0; n < m; ++n) da[at(n * plan.outputs() + output)] = 1;
-        for (std::size_t l = plan.layers.size(); l-- > 0;) {
-            const Layer& layer = plan.layers[l];
-            naive::Vector<R> delta;
-            for (Index n = 0; n < m; ++n) {
-                const auto row = [&](const auto& matrix) {
-                    naive::Vector<R> v;
-                    for (Index o = 0; o < layer.out; ++o) v.push_back(static_cast<R>(matrix[at(n * layer.out + o)]));
-                    return v;
-                };
-                const auto dz =
-                    naive::activation_vjp(layer.activation, static_cast<R>(layer.parameter), row(z[l]), row(da));
-                delta.insert(delta.end(), dz.begin(), dz.end());
-            }
-            da = naive::times_transposed(delta, theta.data() + layer.weights_at, m, layer.in, layer.out);
-        }
-        for (const int threads : {1, 2}) {
-            std::vector<T> out(at(m * plan.inputs()));
-            Network<T>(plan).input_gradient(data.theta.data(), m, pointers.data(), output, out.data(), threads);
-            compare(out, da, spec.name + ": ∂a_" + std::to_string(output) + "/∂x");
-        }
-    }
-}
-
-template <class T>
 void all_passes() {
     for (const Net& net : check::nets()) {
         for (const Index m : {1, 7, 20}) passes<T>(net, m, true);
-        input_gradients<T>(net);
     }
     // rows come in blocks of 256, and so do what threads are given
     for (const Index m : {255, 256, 257, 600, 1100}) {

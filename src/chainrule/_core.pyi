@@ -49,8 +49,6 @@ class Plan:
         threads: int,
     ) -> float:
         """(E5) to (E10) from a^0..a^L and z^1..z^L; fill delta^1..delta^L, x and the gradient. Gives C (E4)."""
-    def input_gradient(self, theta: Array, z: Sequence[Array], output: int, out: Array, threads: int) -> None:
-        """(E11) from z^1..z^L; fill out, (m, n_0)."""
     def example_costs(self, a: Array, z: Array, Y: Array, out: Array) -> None:
         """C_i (E3), (m,), from a^L, z^L and Y, all (m, n_L)."""
     def value_and_gradient(

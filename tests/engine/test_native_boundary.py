@@ -76,8 +76,6 @@ class Arguments:
             "backward": (plan.backward, {"theta": self.theta, "a": self.a, "z": self.z, "Y": self.Y,
                                          "weights": self.weights, "delta": layers, "x": self.out(M, SIZES[0]),
                                          "gradient": self.out(n), "threads": 1}),
-            "input_gradient": (plan.input_gradient, {"theta": self.theta, "z": self.z, "output": 1,
-                                                     "out": self.out(M, SIZES[0]), "threads": 1}),
             "example_costs": (plan.example_costs, {"a": self.a[-1], "z": self.z[-1], "Y": self.Y, "out": self.out(M)}),
             "value_and_gradient": (plan.value_and_gradient, {"theta": self.theta, "X": self.X, "Y": self.Y,
                                                              "weights": self.weights, "gradient": self.out(n),
@@ -94,7 +92,7 @@ class Arguments:
         }[name]  # fmt: skip
 
 
-FUNCTIONS = ("Plan", "predict", "forward", "backward", "input_gradient", "example_costs", "value_and_gradient",
+FUNCTIONS = ("Plan", "predict", "forward", "backward", "example_costs", "value_and_gradient",
              "Predictor", "Trainer", "load", "store", "store_state", "run")  # fmt: skip
 
 
@@ -168,8 +166,6 @@ WRONG = [
     ("backward", {"x": np.ones((5, 2))}, ValueError, r"x: expected shape \(5, 3\), got shape \(5, 2\)"),
     ("backward", {"gradient": np.ones(27)}, ValueError, r"gradient: expected shape \(26,\), got shape \(27,\)"),
     ("backward", {"delta": [np.zeros((5, 4))]}, ValueError, r"delta: expected 2 arrays, got 1"),
-    ("input_gradient", {"output": 2}, ValueError, r"output: expected 0 to 1, got 2"),
-    ("input_gradient", {"output": -1}, ValueError, r"output: expected 0 to 1, got -1"),
     ("example_costs", {"out": np.zeros(4)}, ValueError, r"a: expected shape \(4, 2\), got shape \(5, 2\)"),
     ("value_and_gradient", {"Y": np.zeros((5, 3))}, ValueError, r"Y: expected shape \(5, 2\), got shape \(5, 3\)"),
     ("load", {"theta": np.zeros(25)}, ValueError, r"theta: expected shape \(26,\), got shape \(25,\)"),
@@ -272,7 +268,7 @@ WRONG = [
     ("forward", {"threads": -1}, ValueError, r"threads: expected 1 to 1024, got -1"),
     ("backward", {"threads": 1025}, ValueError, r"threads: expected 1 to 1024, got 1025"),
     ("value_and_gradient", {"threads": 2**31 - 1}, ValueError, r"threads: expected 1 to 1024, got 2147483647"),
-    ("input_gradient", {"threads": 2**40}, TypeError, r"threads: int"),
+    ("forward", {"threads": 2**40}, TypeError, r"threads: int"),
     ("predict", {"threads": "two"}, TypeError, r"threads: int"),
     ("Trainer", {"threads": 0}, ValueError, r"threads: expected 1 to 1024, got 0"),
     ("Trainer", {"batch": 0}, ValueError, r"batch: expected at least 1, got 0"),

@@ -73,8 +73,6 @@ def test_the_same_forward_and_backward_run_on_torch_arrays(name):
     back = reference.backward(problem.plan, theta, run, Y, weights)
     assert isinstance(back.flat, torch.Tensor)
     _compare(problem, run, back)
-    gradient = reference.input_gradient(problem.plan, theta, run, 0)
-    assert relative_error(gradient.numpy(), derivatives.input_gradient(problem.net, problem.X, 0)) < AUTOGRAD
 
 
 SOME = [name for position, name in enumerate(PROBLEMS) if position < 6 or position % 12 == 0]  # each compiles anew

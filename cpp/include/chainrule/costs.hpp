@@ -58,7 +58,6 @@ CHAINRULE_INLINE Costed<T> costed(Cost cost, vec<T> a, vec<T> y, T p) {
             return {r < zero ? -p * r : (1 - p) * r, s * (s < zero ? p * one : (1 - p) * one)};
         }
         case Cost::log_cosh: return log_cosh_and_derivative<T>(r);
-        case Cost::linear: return {y * a, y};
     }
     __builtin_unreachable();
 }

@@ -1,4 +1,4 @@
-// The passes that users call (E1 to E11), on row-major arrays of T that are checked already: src/chainrule/_core.pyi.
+// The passes that users call (E1 to E10), on row-major arrays of T that are checked already: src/chainrule/_core.pyi.
 #pragma once
 
 #include "chainrule/batch.hpp"
@@ -15,7 +15,6 @@ public:
     void forward(const T* theta, const Rows& X, T* const* a, T* const* z, int threads) const;
     double backward(const T* theta, Index m, const T* const* a, const T* const* z, const T* Y, const T* weights,
                     T* const* delta, T* x, T* gradient, int threads) const;
-    void input_gradient(const T* theta, Index m, const T* const* z, Index output, T* out, int threads) const;
     void example_costs(Index m, const T* a, const T* z, const T* Y, T* out) const;
     double value_and_gradient(const T* theta, const Rows& X, const T* Y, const T* weights, T* gradient,
                               int threads) const;

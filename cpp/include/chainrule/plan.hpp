@@ -31,7 +31,7 @@ enum class Activation {
 };  // clang-format off
 enum class Cost {
     squared_error, half_squared_error, binary_cross_entropy, cross_entropy, poisson, huber, absolute_error, quantile,
-    log_cosh, linear  // Σ_j y_j a_j, which has no name outside: its δ^L is that of (E11)
+    log_cosh
 };  // clang-format on
 
 // Output activation and cost whose quotients cancel: cost from z, δ^L from a (E5′).

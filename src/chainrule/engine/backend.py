@@ -38,9 +38,6 @@ class Backend(Protocol):
     def predict(self, plan: Plan, parameters: Array, X: Array) -> Array:
         """a^L."""
 
-    def input_gradient(self, plan: Plan, parameters: Array, run: Run, output: int) -> Array:
-        """∇_x a^L_o (E11)."""
-
     def example_costs(self, plan: Plan, run: Run, Y: Array) -> Array:
         """C_i (E3)."""
 

@@ -96,7 +96,7 @@ class Pulled:
         """(E36) Σ_s Σ_ℓ ‖δ^ℓ‖²(‖a^{ℓ−1}‖² + 1), without the 1 where there is no bias, (m,), in float64."""
         plan, total = self.of.plan, None
         for l in plan.layers:
-            inputs = squared_lengths(self.of.run.a[l - 1]) + plan.bias[l - 1]
+            inputs = squared_lengths(self.of.run.a[l - 1]) + float(plan.bias[l - 1])
             for delta in self.deltas:
                 term = squared_lengths(delta[l]) * inputs
                 total = term if total is None else total + term

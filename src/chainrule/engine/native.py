@@ -88,14 +88,6 @@ def backward(plan: Plan, parameters: Array, run: Run, Y: Array, weights: Array |
     return Backward(plan, flat, cost, by_layer, x)
 
 
-def input_gradient(plan: Plan, parameters: Array, run: Run, output: int) -> Array:
-    """∇_x a^L_o (E11)."""
-    z = _kept(plan, run)[1]
-    out = np.empty((z[0].shape[0], plan.sizes[0]), dtype=plan.dtype)
-    core_plan(plan).input_gradient(parameters, z, output, out, chosen(plan, len(out), training=False))
-    return out
-
-
 def example_costs(plan: Plan, run: Run, Y: Array) -> Array:
     """C_i (E3)."""
     a, z = (_ready(plan, arrays[plan.L]) for arrays in (run.a, run.z))

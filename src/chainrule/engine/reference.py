@@ -146,17 +146,6 @@ def reduced_gradient(plan: Plan, run: Run, delta: ByLayer[Array], c: Array | flo
     return plan.join(dW, db)  # (E10)
 
 
-def input_gradient(plan: Plan, parameters: Array, run: Run, output: int) -> Array:
-    """(E11) ∇_x a^L_o of each example, (m, n_0): no cost, δ^L is the row ∂a^L_o/∂z^L, then (E6) and (E9)."""
-    W, _ = plan.split(parameters)
-    A, Z = run.a[plan.L], run.z[plan.L]
-    xp = array_namespace(A)
-    is_output = xp.astype(xp.arange(A.shape[1], device=getattr(A, "device", None)) == output, A.dtype)
-    selected = xp.broadcast_to(is_output, A.shape)  # [j = o]
-    delta = propagate(plan, W, run, plan.activation(plan.L).vjp(Z, selected))
-    return delta[1] @ W[1].T
-
-
 def predict(plan: Plan, parameters: Array, X: Array) -> Array:
     """a^L, (m, n_L), keeping nothing on the way."""
     W, b = plan.split(parameters)
