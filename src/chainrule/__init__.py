@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from chainrule import derivatives
     from chainrule.data.pipeline import load_pipeline
+    from chainrule.derivatives.checker import check_gradients
+    from chainrule.engine.gradient_report import GradientReport
     from chainrule.engine.network import Network
     from chainrule.errors import (
         ChainruleError,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from chainrule.maths.costs import Cost, register_cost
     from chainrule.maths.intervals import Interval
     from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
-    from chainrule.modelfile.networks import load, save
+    from chainrule.modelfile.networks import load, load_certificate, save
     from chainrule.training.callbacks import EarlyStopping
     from chainrule.training.history import History
     from chainrule.training.lbfgs import LBFGS
@@ -46,6 +48,7 @@ __all__ = [
     "DerivativeError",
     "DivergenceWarning",
     "EarlyStopping",
+    "GradientReport",
     "History",
     "InputError",
     "Interval",
@@ -59,9 +62,11 @@ __all__ = [
     "Network",
     "PairError",
     "RMSProp",
+    "check_gradients",
     "derivatives",
     "from_sklearn",
     "load",
+    "load_certificate",
     "load_pipeline",
     "pipeline_jacobian",
     "register_activation",
@@ -86,6 +91,7 @@ _HOMES = {
     "DerivativeError": "errors",
     "DivergenceWarning": "errors",
     "EarlyStopping": "training.callbacks",
+    "GradientReport": "engine.gradient_report",
     "History": "training.history",
     "InputError": "errors",
     "Interval": "maths.intervals",
@@ -99,8 +105,10 @@ _HOMES = {
     "Network": "engine.network",
     "PairError": "errors",
     "RMSProp": "maths.updates",
+    "check_gradients": "derivatives.checker",
     "from_sklearn": "estimators",
     "load": "modelfile.networks",
+    "load_certificate": "modelfile.networks",
     "load_pipeline": "data.pipeline",
     "pipeline_jacobian": "estimators.pipelines",
     "register_activation": "maths.activations",

@@ -1,6 +1,7 @@
 """Derivatives beyond the gradient of the cost."""
 
 from chainrule.derivatives.between_layers import layer_jacobian, sensitivity_profile
+from chainrule.derivatives.checker import check_gradients
 from chainrule.derivatives.curvature import ggn_diagonal, hessian_diagonal
 from chainrule.derivatives.inputs import (
     IntegratedGradients,
@@ -44,6 +45,7 @@ __all__ = [
     "Path",
     "PathSum",
     "as_linear_operator",
+    "check_gradients",
     "clipped_gradient",
     "cost_input_gradient",
     "fisher_vp",

@@ -114,7 +114,7 @@ class NetworkCheck:
             reason,
             n,
             projection,
-            digest(net.parameters),
+            digest(net.plan, net.parameters),
         )
 
     # --- what is allowed ----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ class Tally:
         reason: str,
         n_parameters: int = 0,
         projection: Projection | None = None,
-        parameters_sha256: str = "",
+        network_sha256: str = "",
     ) -> GradientReport:
         """Put it together with what is known besides."""
         return GradientReport(
@@ -84,5 +84,5 @@ class Tally:
             reason=reason,
             worst=self.worst,
             projection=projection,
-            parameters_sha256=parameters_sha256,
+            network_sha256=network_sha256,
         )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import dataclass, fields
 from typing import Any
 
 from numpy.typing import NDArray
 
+from chainrule.engine.plan import Plan
 
-def digest(parameters: NDArray[Any]) -> str:
-    """SHA-256 of θ, its numbers in their dtype, the least byte first."""
-    return hashlib.sha256(parameters.astype(parameters.dtype.newbyteorder("<"), copy=False).tobytes()).hexdigest()
+
+def digest(plan: Plan, parameters: NDArray[Any]) -> str:
+    """SHA-256 of what a network computes: sizes, names of its functions, biases, reduction, dtype, and θ.
+
+    θ counts with its bytes, the least of each number first.
+    """
+    functions = [*(g.name for g in plan.activations), plan.cost.name]
+    said = json.dumps([plan.sizes, functions, plan.bias, plan.reduction, plan.dtype])
+    theta = parameters.astype(parameters.dtype.newbyteorder("<"), copy=False)
+    return hashlib.sha256(said.encode() + theta.tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,8 @@ class GradientReport:
         None where nothing could be compared.
     projection : Projection or None
         None for an activation or a cost.
-    parameters_sha256 : str
-        `digest` of the parameters that were checked; empty for an activation or a cost.
+    network_sha256 : str
+        `digest` of the network, by which its certificate is known; empty for an activation or a cost.
     """
 
     checked: str
@@ -110,7 +119,7 @@ class GradientReport:
     reason: str
     worst: Worst | None
     projection: Projection | None
-    parameters_sha256: str
+    network_sha256: str
 
     @property
     def passed(self) -> bool:
@@ -163,6 +172,8 @@ class GradientReport:
     def from_dict(cls, given: Any) -> GradientReport:
         """Read what `to_dict` gave, each part looked at. Raises ValueError, which names the part."""
         content = _read(given, cls)
+        if not isinstance(given["kinks"], list):
+            raise ValueError("kinks are no list")
         content["kinks"] = tuple(Kink(**_read(one, Kink)) for one in given["kinks"])
         for name, kind in (("worst", Worst), ("projection", Projection)):
             if given[name] is not None:
@@ -188,7 +199,7 @@ def _read(given: Any, kind: type) -> dict[str, Any]:
         value = given[at.name]
         if at.type == "float":
             value = math.nan if value is None else value
-            fits = isinstance(value, int | float) and not isinstance(value, bool)
+            fits = type(value) is float or (type(value) is int and abs(value) < 2**53)
             value = float(value) if fits else value
         elif at.type == "int":
             fits = type(value) is int and value >= 0

@@ -1,4 +1,4 @@
-"""Networks as headers and arrays: `cr.save` and `cr.load`."""
+"""Networks as headers and arrays: `cr.save`, `cr.load` and `cr.load_certificate`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.engine.gradient_report import GradientReport, digest
 from chainrule.engine.network import Network
 from chainrule.engine.plan import make_plan
 from chainrule.errors import InputError, ModelFileError, text
@@ -57,19 +58,31 @@ def build(header: dict[str, Any], arrays: dict[str, NDArray[Any]], where: str) -
     for views, symbol in zip(plan.split(parameters), "Wb", strict=True):
         for layer, view in views.items():
             view[...] = arrays[f"{symbol}{layer}"]
-    return Network.from_plan(plan, parameters)
+    net = Network.from_plan(plan, parameters)
+    _certificate(header, net, where)
+    return net
 
 
-def save(net: Network, path: str | Path) -> None:
+def save(net: Network, path: str | Path, *, certificate: GradientReport | None = None) -> None:
     """Write a network to a model file, atomically.
 
     The file is a safetensors file: arrays W1, b1, W2, … and one JSON header with sizes, names and dtype. An
     activation or cost of your own is kept by its name.
 
+    Parameters
+    ----------
+    net : Network
+    path : str or Path
+    certificate : GradientReport, optional
+        What `cr.check_gradients` found for this very network: stored beside it, for `cr.load_certificate`.
+
     Raises
     ------
     ModelFileError
         When the file can't be written, or a parameter is not finite; what was there before is then unchanged.
+    InputError
+        For something else than a network, and for a certificate that did not pass, or that was made for other
+        parameters or another network.
 
     Examples
     --------
@@ -82,7 +95,45 @@ def save(net: Network, path: str | Path) -> None:
     if not isinstance(net, Network):
         hint = "Write cr.save(net, path)."
         raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
-    modelfile.write(path, {"network": describe(net)}, arrays_of(net))
+    header = {"network": describe(net)}
+    if certificate is not None:
+        _check_certificate(certificate, net)
+        header["certificate"] = certificate.to_dict()
+    modelfile.write(path, header, arrays_of(net))
+
+
+def _check_certificate(certificate: Any, net: Network) -> None:
+    """See that a report passed and is of this network as it is now. Raises InputError."""
+    again = "Call cr.check_gradients(net, X, Y) right before cr.save."
+    if not isinstance(certificate, GradientReport):
+        got = f"{certificate!r:.40}"
+        raise InputError(text("certificate", expected="what cr.check_gradients gives", got=got, hint=again))
+    if not certificate.network_sha256:
+        raise InputError(
+            text("certificate", expected="a report of this network", got=f"one of {certificate.checked}", hint=again)
+        )
+    if certificate.network_sha256 != digest(net.plan, net.parameters):
+        expected, got = "a report of this network and these parameters", "one of others"
+        raise InputError(text("certificate", expected=expected, got=got, hint=again))
+    if not certificate.passed:
+        wrong = "nothing was compared" if certificate.worst is None else f"worst at {certificate.worst.name}"
+        hint = "Correct what print(certificate) shows, or save without it."
+        got = f"one that failed, {wrong}"
+        raise InputError(text("certificate", expected="a report that passed", got=got, hint=hint))
+
+
+def _certificate(header: dict[str, Any], net: Network, where: str) -> GradientReport | None:
+    """Read a certificate, which has to be of the network beside it. Raises ModelFileError."""
+    if "certificate" not in header:
+        return None
+    what, hint = f"certificate of {where}", "The file is damaged, or was changed by a program other than chainrule."
+    try:
+        certificate = GradientReport.from_dict(header["certificate"])
+    except ValueError as error:
+        raise ModelFileError(text(what, expected="a whole one", got=str(error), hint=hint)) from None
+    if certificate.network_sha256 != digest(net.plan, net.parameters):
+        raise ModelFileError(text(what, expected="one of the network in the file", got="one of another", hint=hint))
+    return certificate
 
 
 def load(path: str | Path) -> Network:
@@ -107,3 +158,27 @@ def load(path: str | Path) -> Network:
     """
     header, arrays = modelfile.read(path)
     return build(header, arrays, str(path))
+
+
+def load_certificate(path: str | Path) -> GradientReport | None:
+    """Read what a check of gradients found for the network of a model file; None where it has no certificate.
+
+    It is of the network in the file and of its parameters: one of others is refused. It is not signed: who can
+    write the file can write a certificate.
+
+    Raises
+    ------
+    ModelFileError
+        As `load` does, which refuses a damaged certificate too.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, chainrule as cr
+    >>> net, X, Y = cr.Network([3, 2], "tanh"), np.eye(3), [0, 1, 1]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cr.save(net, f"{folder}/m.chainrule", certificate=cr.check_gradients(net, X, Y))
+    ...     cr.load_certificate(f"{folder}/m.chainrule").passed
+    True
+    """
+    header, arrays = modelfile.read(path)
+    return _certificate(header, build(header, arrays, str(path)), str(path))
