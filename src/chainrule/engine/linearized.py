@@ -116,8 +116,10 @@ class Pulled:
         """Σ_i c_i Σ_s δδᵀ of layers 1..L, (n_ℓ, n_ℓ)."""
         found = []
         for l in self.of.plan.layers:
-            parts = [second_moment(delta[l], c) for delta in self.deltas]
-            found.append(sum(parts[1:], parts[0]))
+            total = second_moment(self.deltas[0][l], c)
+            for delta in self.deltas[1:]:  # one after the other, as S matrices at once may be too large
+                total = total + second_moment(delta[l], c)
+            found.append(total)
         return found
 
 
