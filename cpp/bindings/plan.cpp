@@ -129,6 +129,16 @@ void init_plan(nb::module_& m) {
                 new (self) PlanOf{Plan(sizes, specs, cost.first, cost.second, mean), is_double};
             },
             nb::arg("sizes"), nb::arg("layers"), nb::arg("cost"), nb::arg("mean"), nb::arg("double"))
+        .def("numbers_held",
+             [](const PlanOf& self) {
+                 return for_dtype(self.is_double, [&](auto zero) {
+                     const Grid grid = kernels<decltype(zero)>().grid;
+                     const Packing packing(self.plan, grid, false);
+                     Index units = 0;
+                     for (const Index n : self.plan.sizes) units += grid.padded(n);
+                     return std::pair(units, packing.parameters + packing.transposed);
+                 });
+             })
         .def_prop_ro("n_parameters", [](const PlanOf& self) { return self.plan.n_parameters; })
         .def("predict", &predict, nb::arg("theta"), nb::arg("X"), nb::arg("out"), nb::arg("threads"))
         .def("forward", &forward, nb::arg("theta"), nb::arg("X"), nb::arg("a"), nb::arg("z"), nb::arg("threads"))

@@ -219,7 +219,7 @@ Pulled<T>::Pulled(const Linearized<T>& at, const Strided<const T>& seeds) : at_(
 template <class T>
 void Pulled<T>::inputs(const Strided<T>& out) const {
     const Grid grid = at_.net.packing.grid;
-    const Index m = at_.batch.rows, blocks = (m + input_rows - 1) / input_rows, inputs = at_.net.plan.inputs();
+    const Index m = at_.batch.rows, inputs = at_.net.plan.inputs();
     std::vector<Buffer<T>> data;
     const Index units = at_.net.plan.layers.front().out;
     const Panels<T> transposed = matrix(data, grid, units, inputs);  // 𝒲¹ᵀ, which nothing else needs
@@ -227,13 +227,14 @@ void Pulled<T>::inputs(const Strided<T>& out) const {
         const Index o0 = p * grid.panel(), o1 = std::min(units, o0 + grid.panel());
         at_.net.kernels.transpose({at_.net.weights(0), inputs, units, o0, o1, 0, inputs, transposed, 0});
     });
+    const Index at_once = std::min(input_rows, (m + at_.threads - 1) / at_.threads);
     std::vector<Panels<T>> some_delta, some_dx;
     for (int thread = 0; thread < at_.threads; ++thread) {
-        some_delta.push_back(matrix(data, grid, input_rows, units));
-        some_dx.push_back(matrix(data, grid, input_rows, inputs));
+        some_delta.push_back(matrix(data, grid, at_once, units));
+        some_dx.push_back(matrix(data, grid, at_once, inputs));
     }
-    over_units(blocks * count_, at_.threads, [&](Index unit, int thread) noexcept {
-        const Index s = unit % count_, n0 = unit / count_ * input_rows, n = std::min(m - n0, input_rows);
+    over_units((m + at_once - 1) / at_once * count_, at_.threads, [&](Index unit, int thread) noexcept {
+        const Index s = unit % count_, n0 = unit / count_ * at_once, n = std::min(m - n0, at_once);
         const Panels<T>&delta = some_delta[static_cast<std::size_t>(thread)],
               &dx = some_dx[static_cast<std::size_t>(thread)];
         panels_of_rows(grid, deltas_[static_cast<std::size_t>(s)].front(), n0, n0 + n, delta);

@@ -1,5 +1,7 @@
 #include "chainrule/memory.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -32,7 +34,14 @@ void* map_pages(std::size_t bytes) {
     return begin + ahead;
 }
 
+std::atomic<Index> held_now{0}, held_most{0};
+
 }  // namespace
+
+Held bytes_held() {
+    const Index now = held_now;
+    return {now, std::max(now, held_most.exchange(now))};
+}
 
 Index physical_memory() {
     const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -50,10 +59,14 @@ void* allocate_zeros(std::size_t bytes) {
     if (at == nullptr)
         throw TooLarge("expected arrays that fit in memory, got one of " + std::to_string(bytes) + " bytes");
     if (bytes < large) std::memset(at, 0, bytes);
+    const Index now = held_now += static_cast<Index>(bytes);
+    for (Index most = held_most; most < now && !held_most.compare_exchange_weak(most, now);) {
+    }
     return at;
 }
 
 void free_zeros(void* at, std::size_t bytes) {
+    held_now -= static_cast<Index>(bytes);
     if (bytes >= large) munmap(at, in_huge_pages(bytes));
     else std::free(at);
 }

@@ -18,6 +18,9 @@ def instruction_sets() -> list[str]:
 def instruction_set() -> str:
     """The one in use: the best, or the one that CHAINRULE_INSTRUCTION_SET names (ValueError when it can't)."""
 
+def bytes_held() -> tuple[int, int]:
+    """Of all arrays of the core: now, and the most since this was asked last."""
+
 class Plan:
     """Sizes n_0..n_L, (activation, its parameter, bias) of each layer, (cost, its parameter)."""
 
@@ -32,6 +35,8 @@ class Plan:
     @property
     def n_parameters(self) -> int:
         """|θ|."""
+    def numbers_held(self) -> tuple[int, int]:
+        """How many numbers arrays of all units take for a row, inputs included; those of θ, 𝒲ᵀ among them."""
     def predict(self, theta: Array, X: Rows, out: Array, threads: int) -> int:
         """Fill out, (m, n_L), with a^L. Gives the first row of X with a number that is not finite in T, else -1."""
     def forward(self, theta: Array, X: Rows, a: Sequence[Array], z: Sequence[Array], threads: int) -> None:

@@ -19,6 +19,12 @@ void check_fits(Index bytes, const std::string& what, const std::string& remedy)
 void* allocate_zeros(std::size_t bytes);
 void free_zeros(void* at, std::size_t bytes);
 
+// Bytes in all arrays of the core: now, and the most since this was asked last.
+struct Held {
+    Index now, most;
+};
+Held bytes_held();
+
 template <class T>
 class Buffer {
 public:

@@ -75,18 +75,22 @@ class Examples:
         targets = None if self.targets is None else replace(self.targets, dtype=plan.dtype)
         return replace(self, net=net, targets=targets)
 
-    def blocks(self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0) -> Iterator[Block]:
+    def blocks(
+        self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0, networks: int = 1
+    ) -> Iterator[Block]:
         """Blocks of rows, each of which is worked within `max_memory` bytes.
 
         A row takes `arrays` numbers for each unit of the network, inputs included, some more for each unit of the
-        widest layer, on which activations work, and `extra`; `fixed` numbers are there whatever the number of rows.
-        Raises InputError where a single row needs more.
+        widest layer, on which activations work, and `extra`; `fixed` numbers are there whatever the number of rows,
+        and so is what the backend lays out for so many `networks`. Raises InputError where a single row needs more.
         """
         if not is_count(max_memory):
             hint = "Give a number of bytes, such as 2**28."
             raise InputError(text("max_memory", expected="a whole number ≥ 1", got=repr(max_memory), hint=hint))
         net, size = self.net, self.net.dtype.itemsize
-        row = (arrays * sum(net.sizes) + _AT_WORK * max(net.sizes) + extra) * size
+        units, weights = net.engine.numbers_held(net.plan)
+        fixed += networks * weights
+        row = (arrays * units + _AT_WORK * max(net.sizes) + extra) * size
         at_once = (operator.index(max_memory) - fixed * size) // row
         if at_once < 1:
             hint = "Make it larger, or leave it out."

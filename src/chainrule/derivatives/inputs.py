@@ -24,7 +24,7 @@ Of = Literal["a", "z"]
 
 _A = NDArray[Any]
 _OUTPUTS_AT_ONCE = 16  # whose gradients are pulled back together
-_ARRAYS, _TANGENTS = 4, 9  # for each unit and example: a, z, δ and what is on the way; with the tangents of these
+_ARRAYS, _TANGENTS = 7, 9  # for each unit and example: a, z, g', δ, what is on the way; with the tangents of these
 
 
 def input_gradient(
@@ -304,8 +304,7 @@ def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memor
     examples, of = Examples.of(net, X), _read_of(of)
     result = np.empty((len(examples), len(outputs), net.sizes[0]), dtype=net.dtype)
     at_once = [outputs[start : start + _OUTPUTS_AT_ONCE] for start in range(0, len(outputs), _OUTPUTS_AT_ONCE)]
-    extra = len(at_once[0]) * sum(net.sizes)
-    for block, at in _linearized(examples, max_memory, extra):
+    for block, at in _linearized(examples, max_memory, len(at_once[0])):
         first = 0
         for some in at_once:
             chosen = np.zeros((len(some), len(block.X), net.sizes[-1]), dtype=net.dtype)
@@ -316,9 +315,9 @@ def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memor
     return result
 
 
-def _linearized(examples: Examples, max_memory: int, extra: int = 0) -> Iterator[tuple[Block, Linearized]]:
+def _linearized(examples: Examples, max_memory: int, cotangents: int = 1) -> Iterator[tuple[Block, Linearized]]:
     net = examples.net
-    for block in examples.blocks(max_memory, _ARRAYS, extra):
+    for block in examples.blocks(max_memory, _ARRAYS + cotangents):
         yield block, net.engine.linearize(net.plan, net.parameters, block.X)
 
 

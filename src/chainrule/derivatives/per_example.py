@@ -23,8 +23,8 @@ from chainrule.errors import InputError, text
 from chainrule.maths.settings import real_number
 
 _A = NDArray[Any]
-_ARRAYS = 5  # for each unit and example: a, z, δ, squares of a or δ, and what is on the way
-_VECTORS = 4  # like θ: a block's gradient, its parts, the sum
+_ARRAYS = 9  # for each unit and example: a, z, g', δ, squares of a and δ, and what is on the way
+_VECTORS = 2  # like θ: the sum, and a block's
 _CANCELLED = 1e-3  # of Σ (∇C_i)² is left of it: then a float32 has about four digits of the difference
 
 

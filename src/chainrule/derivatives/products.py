@@ -28,8 +28,8 @@ Fisher = Literal["true", "empirical"]
 Kind = Literal["hessian", "ggn", "fisher", "empirical_fisher"]
 """Matrices that `as_linear_operator` knows."""
 
-_ARRAYS = 8  # for each unit and example: a, z, δ, the tangents of these, and what is on the way
-_VECTORS = 6  # like θ: the result, a block's, its parts, and 𝒲ᵀ on the way
+_ARRAYS = 14  # for each unit and example: a, z, g', δ, the tangents of these, what is on the way, and sums in halves
+_VECTORS = 2  # like θ: the result, and a block's
 
 
 def hvp(
@@ -242,7 +242,7 @@ def _sum_over_blocks(
     net, fixed = examples.net, _VECTORS * examples.net.plan.n_parameters
     parts = (
         formula(net.plan, net.engine.linearize(net.plan, theta, block.X), block, v)
-        for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed)
+        for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed, networks=2)
     )
     return total_of(parts)
 

@@ -52,6 +52,9 @@ class Backend(Protocol):
     def linearize(self, plan: Plan, parameters: Array, X: Array) -> Linearized:
         """Keep a forward pass (E1, E2), for the passes that derivatives are made of."""
 
+    def numbers_held(self, plan: Plan) -> tuple[int, int]:
+        """How many numbers arrays of all units take for one row, inputs included, and those of a linearized network."""
+
     def predictor(self, plan: Plan, parameters: Array) -> Callable[[Any], Any] | None:
         """Give a function from an X that nobody has checked to a^L, or to None where it has to be; or give None.
 

@@ -162,6 +162,11 @@ def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
     return Linearized(plan, _core.Linearized(core_plan(plan), parameters, X, chosen(plan, X.shape[0])), X.shape[0])
 
 
+def numbers_held(plan: Plan) -> tuple[int, int]:
+    """What the core's arrays take, whose rows are whole vectors of the processor."""
+    return core_plan(plan).numbers_held()
+
+
 class Linearized:
     """`_core.Linearized`, with z^L and a^L, (m, n_L), as arrays."""
 
