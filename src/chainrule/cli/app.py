@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import evaluate, info, predict, train
+from chainrule.cli import check, evaluate, info, predict, train
 
 app = typer.Typer(
     name="chainrule",
@@ -39,3 +39,4 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("info")(info.info)
+app.command("check")(check.check)

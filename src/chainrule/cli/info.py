@@ -9,14 +9,14 @@ import typer
 from chainrule.cli.columns import class_names, describe_columns, say_columns
 from chainrule.cli.output import Printer, counted, say_costs
 from chainrule.data.pipeline import Pipeline, load_model
-from chainrule.modelfile.networks import describe
+from chainrule.modelfile.networks import describe, load_certificate
 
 
 def info(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, of `chainrule train` or of cr.save.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Show layers, sizes, parameters, columns, classes and training history of a model."""
+    """Show layers, sizes, parameters, columns, classes, training history and certificate of a model."""
     say = Printer(as_json)
     given = load_model(model)
     pipeline = given if isinstance(given, Pipeline) else None
@@ -33,6 +33,9 @@ def info(
             **describe_columns(pipeline),
             "training": pipeline.training,
         }
+    if (certificate := load_certificate(model)) is not None:
+        say.line(f"certificate: {certificate}")
+        result["certificate"] = certificate.to_dict()
     say.result(result)
 
 

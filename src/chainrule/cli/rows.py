@@ -14,28 +14,20 @@ from chainrule.errors import DataError, text
 Part: TypeAlias = Literal["test", "train", "all"]
 
 
-def select(data: LabelledData, pipeline: Pipeline, part: str) -> tuple[LabelledData, str]:
+def select(data: LabelledData, pipeline: Pipeline | None, part: str) -> tuple[LabelledData, str]:
     """Pick the test part, the training part, or all rows, and say in words which they are.
 
     The data that the model was trained on are known again by their fingerprint, and cut as they were then. Other
-    data are cut as their source cuts them; where it doesn't, all their rows are the test part.
+    data, and those for a network alone, None, are cut as their source cuts them; where it doesn't, all their rows are
+    the test part.
     """
     if part not in ("test", "train", "all"):
         hint = "test keeps to rows that the model has not seen."
         raise DataError(text("--part", expected="test, train or all", got=repr(part), hint=hint))
     if part == "all":
         return _joined(data), "all rows"
-    known = pipeline.training.get("fingerprint") == data.fingerprint() and data.labels is not None
-    if known and pipeline.training.get("test_data") is not None:
-        if part == "train":
-            return replace(data, test=None), "trained on"
-        test_data = pipeline.training["test_data"]
-        hint = f"Give {test_data}, or --part train."
-        expected = "rows that the model has not seen"
-        raise DataError(text(data.name, expected=expected, got="all the rows that it was trained on", hint=hint))
-    if known:
-        training, test = split(data, pipeline.training["test_fraction"], pipeline.training["seed"], pipeline.task)
-        return (test, "held out in training") if part == "test" else (training, "trained on")
+    if pipeline is not None and data.labels is not None and pipeline.training.get("fingerprint") == data.fingerprint():
+        return _as_in_training(data, pipeline, part)
     if data.test is not None:
         return (data.test, "its test part") if part == "test" else (replace(data, test=None), "its training part")
     if part == "train":
@@ -43,7 +35,20 @@ def select(data: LabelledData, pipeline: Pipeline, part: str) -> tuple[LabelledD
         raise DataError(
             text("--part train", expected="the data that the model was trained on", got=data.name, hint=hint)
         )
-    return data, "all rows; the model was trained on other data"
+    return data, "all rows" if pipeline is None else "all rows; the model was trained on other data"
+
+
+def _as_in_training(data: LabelledData, pipeline: Pipeline, part: str) -> tuple[LabelledData, str]:
+    """Cut the data that the model was trained on as they were cut then."""
+    if pipeline.training.get("test_data") is not None:
+        if part == "train":
+            return replace(data, test=None), "trained on"
+        test_data = pipeline.training["test_data"]
+        hint = f"Give {test_data}, or --part train."
+        expected = "rows that the model has not seen"
+        raise DataError(text(data.name, expected=expected, got="all the rows that it was trained on", hint=hint))
+    training, test = split(data, pipeline.training["test_fraction"], pipeline.training["seed"], pipeline.task)
+    return (test, "held out in training") if part == "test" else (training, "trained on")
 
 
 def _joined(data: LabelledData) -> LabelledData:

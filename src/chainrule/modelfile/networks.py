@@ -116,9 +116,9 @@ def _check_certificate(certificate: Any, net: Network) -> None:
         expected, got = "a report of this network and these parameters", "one of others"
         raise InputError(text("certificate", expected=expected, got=got, hint=again))
     if not certificate.passed:
-        wrong = "nothing was compared" if certificate.worst is None else f"worst at {certificate.worst.name}"
         hint = "Correct what print(certificate) shows, or save without it."
-        got = f"one that failed, {wrong}"
+        wrong = f", worst at {certificate.worst.name}" if certificate.failed and certificate.worst else ""
+        got = f"one that did not pass{wrong}"
         raise InputError(text("certificate", expected="a report that passed", got=got, hint=hint))
 
 
