@@ -103,17 +103,18 @@ def _columns(product: Callable[[_A], _A], Z: _A, is_diagonal: bool, in_one: bool
     `in_one`: no layer is below, and only squares are wanted, which one column for each sign has right: see (E42).
     """
     if is_diagonal:
-        diagonal, matrices = product(np.ones_like(Z)), None
-    else:
-        units = np.eye(Z.shape[1], dtype=Z.dtype)
-        matrices = np.stack([product(np.broadcast_to(unit, Z.shape)) for unit in units], axis=1)
-        diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+        diagonal = product(np.ones_like(Z))
+        return _in_one(diagonal) if in_one else _packed(diagonal)
+    units = np.eye(Z.shape[1], dtype=Z.dtype)
+    columns = (product(np.broadcast_to(unit, Z.shape)) for unit in units)
     if in_one:
+        diagonal = np.stack([column[:, k].copy() for k, column in enumerate(columns)], axis=1)  # a view would keep all
         return _in_one(diagonal)
-    return _packed(diagonal) if matrices is None else _packed(*eigen(matrices), dtype=Z.dtype)
+    return _packed(*eigen(np.stack(list(columns), axis=1)), dtype=Z.dtype)
 
 
 def _in_one(diagonal: _A) -> Iterator[Signed]:
+    """√|h| in one column, where h > 0, then where h < 0."""
     for sign in (1, -1):
         part = np.maximum(sign * diagonal, 0)  # which keeps a NaN
         if part.any():

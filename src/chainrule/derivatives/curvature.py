@@ -45,8 +45,8 @@ def ggn_diagonal(
 ) -> NDArray[Any]:
     """Diagonal of the Gauss-Newton matrix G, (|θ|,): Σ_i c_i Σ_s (a^{ℓ−1}_k δ^{ℓ,s}_j)² at W^ℓ_jk (E42).
 
-    δ^{L,s} are the columns of a factor of Hᵢ = Σ_s δ^{L,s}δ^{L,s}ᵀ (E34), as many as there are outputs, and δ^{ℓ,s} what
-    (E6) makes of them; at b^ℓ_j without a. For softmax with cross-entropy they are √(a_s Σ_o y_o) (e_s − a).
+    δ^{L,s} are the columns of a factor of Hᵢ = Σ_s δ^{L,s}δ^{L,s}ᵀ (E34), as many as there are outputs, and δ^{ℓ,s}
+    what (E6) makes of them; at b^ℓ_j without a. For softmax with cross-entropy they are √(a_s Σ_o y_o) (e_s − a).
 
     Parameters
     ----------
@@ -139,8 +139,10 @@ def hessian_diagonal(
         for sign, seeds in columns:
             diagonal[:n] += sign * at.pull(seeds).squares(c)
 
-    coupled = [n for n, g in zip(net.sizes[1:], plan.activations, strict=True) if g.coupled]
-    extra = cotangents.numbers_for_a_row(plan, max(net.sizes[1:]), [*coupled, *_not_separable(plan)])
+    above = range(2, plan.L + 1)  # the first layer's diagonal needs neither many columns nor a matrix
+    coupled = [net.sizes[layer] for layer in above if plan.activation(layer).coupled]
+    count = max([net.sizes[layer] for layer in above] or net.sizes[1:])
+    extra = cotangents.numbers_for_a_row(plan, count, [*coupled, *_not_separable(plan)])
     for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal)):
         top = net.engine.linearize(plan, theta, block.X)
         add(top, len(diagonal), cotangents.hessian(plan, top, block.Y), block.c)

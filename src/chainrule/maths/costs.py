@@ -260,7 +260,7 @@ def draw_poisson(a: Array, rng: np.random.Generator) -> Array:
     xp = array_namespace(a)
     mean = xp.where(a > 0, xp.clip(a, 0.0, 1e15), xp.zeros_like(a))
     drawn = _like(a, rng.poisson(np.asarray(mean)))
-    return xp.where(a <= mean, drawn, a + xp.sqrt(a / xp.clip(mean, 1.0)) * (drawn - mean))
+    return xp.where(a <= mean, drawn, a + xp.sqrt(a / xp.clip(mean, 1.0, 1e15)) * (drawn - mean))
 
 
 def _like(a: Array, drawn: Any) -> Array:
