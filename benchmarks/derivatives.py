@@ -8,14 +8,18 @@ numbers. A peer whose result differs from chainrule's by more than a thousandth 
 is timed. Rounds interleave; chainrule and PyTorch each take the better of one and two threads; the figure is the median
 over rounds. "In gradients" is chainrule's time over that of its own gradient of the batch, `net.value_and_gradient`, in
 the same round; "times faster" the best peer's time over chainrule's. A peer that isn't installed is left out.
+KFAC's factors are of drawn targets, each library's own: of them only A is compared. Below the table is the Jacobian's
+share of sgemm: its products' floating-point operations, divided by its time and by the rate at which NumPy multiplies
+2048 square float32 matrices on as many threads in the same rounds.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -24,9 +28,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import chainrule as cr
+from benchmarks.loops import Sgemm
 from benchmarks.machine import cores, header
 from benchmarks.rounds import Contestant, in_us, play, ratio
 from chainrule import derivatives as d
+from chainrule.engine.threads import exactly
 
 SIZES, BATCH = (784, 100, 10), 200
 TOLERANCE = 1e-3  # of the norm: float32, and sums of 157,000 products in another order
@@ -37,6 +43,8 @@ BOUNDS = {
     "variance": 1.6,
     "Hessian-vector product": 1.8,
     "Gauss-Newton product": 1.7,
+    "Gauss-Newton diagonal": 1.7,
+    "KFAC factors": 2.8,
     "Jacobian of ten outputs": 5.5,
 }
 """What the time may be, in gradients."""
@@ -49,17 +57,32 @@ class Calls:
     """A function that is called again and again, at a number of threads."""
 
     call: Call
-    limit: Callable[[int], Any]
-    _held: Any = field(default=None, repr=False)
+    limit: Callable[[int], AbstractContextManager[Any]]
+    threads: int = 1
 
     def start(self, threads: int | None) -> None:
-        """Hold the library to so many threads."""
-        self._held = self.limit(threads or cores())
+        """Take so many threads."""
+        self.threads = threads or cores()
 
     def run(self, epochs: int) -> None:
         """Call it."""
-        for _ in range(epochs):
-            self.call()
+        with self.limit(self.threads):
+            for _ in range(epochs):
+                self.call()
+
+
+@contextmanager
+def threads_of_ours(n: int) -> Iterator[None]:
+    """So many of the core's, and of NumPy's linear algebra."""
+    with exactly(n), threadpool_limits(n, user_api="blas"):
+        yield
+
+
+@contextmanager
+def threads_of_torch(n: int) -> Iterator[None]:
+    """So many of torch's."""
+    import_module("torch").set_num_threads(n)
+    yield
 
 
 @dataclass(frozen=True)
@@ -94,6 +117,9 @@ def ours(given: Numbers) -> dict[str, Call]:
         "variance": lambda: d.gradient_variance(net, X, Y),
         "Hessian-vector product": lambda: d.hvp(net, X, Y, v),
         "Gauss-Newton product": lambda: d.ggn_vp(net, X, Y, v),
+        "Gauss-Newton diagonal": lambda: d.ggn_diagonal(net, X, Y),
+        "KFAC factors": lambda: d.kronecker_factors(net, X, Y, kind="kfac"),
+        "KFLR factors": lambda: d.kronecker_factors(net, X, Y),
         "Jacobian of ten outputs": lambda: d.jacobian(net, X, of="z"),
     }
 
@@ -167,12 +193,26 @@ def backpack(given: Numbers) -> dict[str, Call]:
         "per-example norms": lambda: sum(by(extensions.BatchL2Grad(), "batch_l2")).sqrt() * BATCH,
         "sum of squares": lambda: flat(by(extensions.SumGradSquared(), "sum_grad_squared")) * scale,
         "variance": lambda: flat(by(extensions.Variance(), "variance")) * scale,
+        "Gauss-Newton diagonal": lambda: flat(by(extensions.DiagGGNExact(), "diag_ggn_exact")),
+        "KFAC factors": lambda: by(extensions.KFAC(mc_samples=1), "kfac"),
+        "KFLR factors": lambda: by(extensions.KFLR(), "kflr"),
     }
+
+
+def comparable(name: str, result: Any) -> Any:
+    """What of a result all libraries have alike: of factors A^1 without the bias, and G^1 where it isn't drawn."""
+    if "factors" not in name:
+        return result.detach() if hasattr(result, "detach") else result
+    if isinstance(result, d.KroneckerFactors):
+        A, G = result.A[1][:-1, :-1], result.G[1]
+    else:
+        G, A = (np.asarray(factor) for factor in result[0])
+    return A if name == "KFAC factors" else np.kron(A[:20, :20], G)  # who has the 1/m differs
 
 
 def check(name: str, peer: str, expected: Any, got: Any) -> None:
     """Refuse to time what doesn't agree."""
-    got = np.asarray(got.detach() if hasattr(got, "detach") else got)
+    got, expected = np.asarray(comparable(name, got)), np.asarray(comparable(name, expected))
     error = np.linalg.norm(got - expected) / np.linalg.norm(expected)
     if not error < TOLERANCE:
         sys.exit(f"{name}: {peer} differs from chainrule by {error:.1e} of the norm")
@@ -181,12 +221,12 @@ def check(name: str, peer: str, expected: Any, got: Any) -> None:
 def contestants(name: str, call: Call, peers: dict[str, dict[str, Call]]) -> list[Contestant]:
     """Chainrule and every peer that has it, each at one and at two threads."""
     expected = call()
-    found = [Contestant("chainrule", n, Calls(call, threadpool_limits), 1) for n in range(1, min(2, cores()) + 1)]
+    counts = range(1, min(2, cores()) + 1)
+    found = [Contestant("chainrule", n, Calls(call, threads_of_ours), 1) for n in counts]
     for peer, calls in peers.items():
         if name in calls:
             check(name, peer, expected, calls[name]())
-            limit = import_module("torch").set_num_threads
-            found += [Contestant(peer, n, Calls(calls[name], limit), 1) for n in range(1, min(2, cores()) + 1)]
+            found += [Contestant(peer, n, Calls(calls[name], threads_of_torch), 1) for n in counts]
     return found
 
 
@@ -214,7 +254,9 @@ def main() -> None:
     for name in calls:
         count = min(2, cores()) * (1 + sum(name in have for have in peers.values()))
         by_name[name], found = found[:count], found[count:]
-    play("derivatives", [one for some in by_name.values() for one in some], args.rounds, args.seconds)
+    products = [Contestant("sgemm", n, Sgemm(), 1) for n in range(1, min(2, cores()) + 1)]
+    everybody = [*products, *(one for some in by_name.values() for one in some)]
+    play("derivatives", everybody, args.rounds, args.seconds)
 
     print(header(["chainrule", "torch", "backpack-for-pytorch", "numpy"]))
     print(f"{'-'.join(map(str, SIZES))} tanh, cross-entropy, batch {BATCH}; backend {given.net.backend}. ", end="")
@@ -230,6 +272,17 @@ def main() -> None:
         there = [one for one in others if one is not None]
         cells.append(f"{ratio(min(there, key=lambda one: one.median), mine):.1f}" if there else "")
         print(f"| {name} | {' | '.join(cells)} |")
+    print(f"\n{share_of_sgemm(best(by_name['Jacobian of ten outputs'], 'chainrule'), products)}")
+
+
+def share_of_sgemm(jacobian: Contestant, products: list[Contestant]) -> str:
+    """Say how near the Jacobian's products come to a large product's rate."""
+    multiplications = BATCH * (SIZES[0] * SIZES[1] + SIZES[1] * SIZES[2])  # forward
+    multiplications += BATCH * SIZES[2] * (SIZES[2] * SIZES[1] + SIZES[1] * SIZES[0])  # back, for each output
+    sgemm = next(one for one in products if one.threads == jacobian.threads)
+    share = ratio(sgemm, jacobian) * 2 * multiplications / Sgemm.FLOPS
+    rate = 2 * multiplications / jacobian.median / 1e3
+    return f"The Jacobian on {jacobian.threads} threads: {rate:.0f} GFLOP/s, {share:.2f} of sgemm."
 
 
 if __name__ == "__main__":
