@@ -95,12 +95,17 @@ def ggn_diagonal(
         raise unknown_name("kind", kind, sources)
     hint = 'kind="exact" needs none.'
     examples, source, extra = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
-    diagonal, theta = np.zeros(net.plan.n_parameters, dtype=net.dtype), net.parameters
-    for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal)):
-        at = net.engine.linearize(net.plan, theta, block.X)
-        for sign, seeds in source(net.plan, at, block.Y):
-            diagonal += sign * at.pull(seeds).squares(block.c)
-    return diagonal
+    plan, theta = net.plan, net.parameters
+    diagonal: _A | None = None
+    for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * plan.n_parameters):
+        at = net.engine.linearize(plan, theta, block.X)
+        for sign, seeds in source(plan, at, block.Y):
+            squares = at.pull(seeds).squares(block.c)
+            if diagonal is None:
+                diagonal = squares if sign > 0 else -squares
+            else:
+                (np.add if sign > 0 else np.subtract)(diagonal, squares, out=diagonal)
+    return np.zeros_like(theta) if diagonal is None else diagonal  # of a cost that is not curved at all
 
 
 def hessian_diagonal(
@@ -143,7 +148,7 @@ def hessian_diagonal(
     coupled = [net.sizes[layer] for layer in above if plan.activation(layer).coupled]
     count = max([net.sizes[layer] for layer in above] or net.sizes[1:])
     extra = cotangents.numbers_for_a_row(plan, count, [*coupled, *_not_separable(plan)])
-    for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal)):
+    for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal), networks=2):
         top = net.engine.linearize(plan, theta, block.X)
         add(top, len(diagonal), cotangents.hessian(plan, top, block.Y), block.c)
         for layer, Z, da in _hidden(net, block):

@@ -129,10 +129,10 @@ def kronecker_factors(
     hint = 'kind="kflr" and kind="empirical" need none.'
     examples, source, extra = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
     plan, theta = net.plan, net.parameters
-    A = [np.zeros((n + bias, n + bias), dtype=net.dtype) for n, bias in zip(plan.sizes[:-1], plan.bias, strict=True)]
-    G = [np.zeros((n, n), dtype=net.dtype) for n in plan.sizes[1:]]
-    fixed = 2 * sum(factor.size for factor in (*A, *G))
-    total = 0.0  # of the examples' weights
+    shapes = [(n_in + bias, n_out) for n_in, bias, n_out in zip(plan.sizes, plan.bias, plan.sizes[1:], strict=False)]
+    fixed, total = 2 * sum(n_in**2 + n_out**2 for n_in, n_out in shapes), 0.0
+    A: list[_A] = []
+    G: list[_A] = []
     for block in examples.blocks(max_memory, _ARRAYS, extra, fixed):
         at = net.engine.linearize(plan, theta, block.X)
         _add(A, 1, at.moments(block.c))
@@ -142,6 +142,7 @@ def kronecker_factors(
     if plan.reduction == "sum":  # else the examples' shares add up to 1
         for factor in A:
             factor /= total
+    G = G or [np.zeros((n_out, n_out), dtype=net.dtype) for _, n_out in shapes]  # of a cost that is not curved at all
     return KroneckerFactors(plan, *(ByLayer(name, dict(enumerate(f, start=1))) for name, f in (("A", A), ("G", G))))
 
 
@@ -244,6 +245,10 @@ def _by_layer(plan: Plan, v: _A) -> dict[int, _A]:
     return parts
 
 
-def _add(factors: list[_A], sign: int, moments: list[_A]) -> None:
-    for factor, moment in zip(factors, moments, strict=True):
-        factor += sign * moment
+def _add(sums: list[_A], sign: int, moments: list[_A]) -> None:
+    """Add the moments of every layer to their sums, which the first ones become."""
+    if not sums:
+        sums.extend(moment if sign > 0 else -moment for moment in moments)
+        return
+    for total, moment in zip(sums, moments, strict=True):
+        (np.add if sign > 0 else np.subtract)(total, moment, out=total)
