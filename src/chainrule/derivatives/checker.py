@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.derivatives.examples import MAX_MEMORY
-from chainrule.derivatives.network_check import RELATIVE, NetworkCheck
+from chainrule.derivatives.network_check import NetworkCheck
 from chainrule.derivatives.tally import Tally
 from chainrule.engine.gradient_report import GradientReport
 from chainrule.engine.network import Network
@@ -18,6 +18,7 @@ from chainrule.maths import claims
 from chainrule.maths.activations import Activation, AnyActivation, CoupledActivation
 from chainrule.maths.costs import Cost
 from chainrule.maths.finite_differences import TOLERANCE, Comparison, compare
+from chainrule.maths.settings import real_number
 
 
 def check_gradients(
@@ -28,7 +29,7 @@ def check_gradients(
     sample_weight: ArrayLike | None = None,
     max_parameters: int = 1000,
     directions: int = 2,
-    tolerance: float = RELATIVE,
+    tolerance: float | None = None,
     seed: int = 0,
     max_memory: int = MAX_MEMORY,
 ) -> GradientReport:
@@ -54,12 +55,14 @@ def check_gradients(
         Parameters compared one by one. Of a network with more, each 𝒲^ℓ and b^ℓ has an equal share, drawn by `seed`.
     directions : int
         Random directions for each 𝒲^ℓ, each b^ℓ and X, every parameter moving by +t or −t in each.
-    tolerance : float
-        Of the largest entry of an array of ∂C/∂θ. Added to it is what rounding may do in the network's dtype: 8√n times
-        what nudging every number by a unit in the last place changes, n being the longest sum.
+    tolerance : float, optional
+        Of the largest entry of each array of ∂C/∂θ; 1e-7 without it. Added to it is what rounding may do in the
+        network's dtype: 8√n times what nudging every number by half a unit in the last place changes, n being the
+        longest sum. Of an activation or a cost: of max(1, the derivative); 1e-6 without it.
     seed : int
     max_memory : int
-        Bytes of workspace at most.
+        Bytes of workspace at most, beside some vectors like θ in float64. It and the four above, but for `tolerance`,
+        are about networks.
 
     Returns
     -------
@@ -87,9 +90,12 @@ def check_gradients(
         if not is_count(given):
             hint = f"Leave {name} out."
             raise InputError(text(name, expected="a whole number ≥ 1", got=repr(given), hint=hint))
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-        hint = f"The default is {RELATIVE:g}."
-        raise InputError(text("tolerance", expected="a number 0 < τ < 1", got=repr(tolerance), hint=hint))
+    if tolerance is not None:
+        number = real_number(tolerance)
+        if number is None or not 0 < number < 1:
+            hint = "Leave it out for the default."
+            raise InputError(text("tolerance", expected="a number 0 < τ < 1", got=repr(tolerance), hint=hint))
+        tolerance = number
     if isinstance(target, Network):
         check = NetworkCheck(target, X, Y, sample_weight, tolerance, seed, max_memory)
         return check.report(max_parameters, directions)
@@ -99,17 +105,17 @@ def check_gradients(
             got = f"{name} with {type(target).__name__}"
             raise InputError(text(name, expected="none, but for a network", got=got, hint=hint))
     if isinstance(target, Cost):
-        return _of_claims(f"cost {target.name!r}", claims.of_cost(target))
+        return _of_claims(f"cost {target.name!r}", claims.of_cost(target), tolerance)
     if isinstance(target, Activation | CoupledActivation):
-        return _of_claims(f"activation {target.name!r}", claims.of_activation(target))
+        return _of_claims(f"activation {target.name!r}", claims.of_activation(target), tolerance)
     hint = "Write cr.check_gradients(net, X, Y)."
     expected = "a network, an activation or a cost"
     raise InputError(text("target", expected=expected, got=f"{target!r:.40}", hint=hint))
 
 
-def _of_claims(checked: str, all_claims: Iterator[claims.Claim]) -> GradientReport:
+def _of_claims(checked: str, all_claims: Iterator[claims.Claim], given: float | None) -> GradientReport:
     """Compare what an activation or a cost says of its derivatives."""
-    tally, points = Tally(), 0
+    tally, points, tolerance = Tally(), 0, given or TOLERANCE
     for claim in all_claims:
         points = max(points, len(claim.got))
         zero = np.zeros(())
@@ -117,17 +123,17 @@ def _of_claims(checked: str, all_claims: Iterator[claims.Claim]) -> GradientRepo
             noise = np.finfo(np.float64).eps * (np.abs(claim.phi(zero)) + np.abs(claim.got))
             # at a kink, or right beside it, no step keeps off it
             start = np.where(claim.room > 1e-6, np.minimum(0.05, 0.9 * claim.room), 0.05)
-            allowed = TOLERANCE * np.maximum(1.0, np.abs(claim.got))
+            allowed = tolerance * np.maximum(1.0, np.abs(claim.got))
             found = compare(claim.phi, claim.got, allowed, start, noise)
         else:
             expected = claim.phi(zero)
-            allowed = TOLERANCE * np.maximum(1.0, np.abs(expected))
+            allowed = tolerance * np.maximum(1.0, np.abs(expected))
             wrong = ~(np.abs(claim.got - expected) <= allowed)
             never = np.zeros_like(wrong)
             found = Comparison(claim.got, expected, np.zeros_like(expected), allowed, wrong, never, never)
         tally.add(found, partial(_entry, claim), lambda: "its slope jumps there")
-    reason = "max(1, the derivative): 1e6 times what differences of a smooth function leave"
-    return tally.report(checked, points, f"at {points:,} points", TOLERANCE, reason)
+    reason = "max(1, the derivative)"
+    return tally.report(checked, points, f"at {points:,} points", tolerance, reason)
 
 
 def _entry(claim: claims.Claim, index: tuple[int, ...]) -> str:

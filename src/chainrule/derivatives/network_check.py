@@ -21,10 +21,8 @@ from chainrule.engine.plan import Block, ByLayer
 from chainrule.errors import InputError, text
 from chainrule.maths.finite_differences import Comparison, compare
 
-RELATIVE = 1e-7
-"""Of an array's largest entry: a thousand times what differences leave, far below any slip."""
-
 _F = NDArray[np.float64]
+_TOLERANCE = 1e-7  # of an array's largest entry: a thousand times what differences leave, far below any slip
 _SAFETY = 8.0  # over √n times the rounding of single numbers: what is added up in a row of n hardly ever adds up so far
 _DRAWS = 3
 _NUDGE = 2.0**-30  # of each number: small enough to be linear, large enough to stand out of float64's own rounding
@@ -35,7 +33,7 @@ class NetworkCheck:
     """∂C/∂θ and ∂C_i/∂x of a network at some rows, and C along lines to hold them against."""
 
     def __init__(
-        self, net: Network, X: Any, Y: Any, sample_weight: Any, tolerance: float, seed: int, max_memory: int
+        self, net: Network, X: Any, Y: Any, sample_weight: Any, tolerance: float | None, seed: int, max_memory: int
     ) -> None:
         if X is None or Y is None:
             hint = "Some tens of rows are enough: cr.check_gradients(net, X[:50], Y[:50])."
@@ -51,7 +49,9 @@ class NetworkCheck:
             raise InputError(text("X", expected=f"rows that fit in max_memory, {at_most:,}", got=got, hint=hint))
         targets, weights = check_targets(Y, m, plan), check_weights(sample_weight, m, plan.dtype)
         X, Y = cast(rows, plan.dtype), targets.rows(slice(None))
-        self.net, self.rng, self._tolerance = net, random_generator(seed), tolerance
+        self.net, self.rng, self._tolerance, self._X = net, random_generator(seed), tolerance or _TOLERANCE, X
+        u, v = (self.rng.standard_normal((m, n)) for n in (net.sizes[-1], net.sizes[0]))
+        self._u, self._v = (one.astype(plan.dtype).astype(np.float64) for one in (u, v))  # the same for every dtype
         with np.errstate(all="ignore"):
             self.lines = CostLines(net, X, Y, weights)
             still = Move(1, np.zeros((m, net.sizes[1])))
@@ -63,7 +63,6 @@ class NetworkCheck:
                 )
             flat = net.value_and_gradient(X, Y, weights)[1].flat
             x = net.backward(net.forward(X), Y, weights).x
-            self._X = X
             self.flat, self.x = flat.astype(np.float64), x.astype(np.float64)
             self._unit = float(np.finfo(net.dtype).eps) / 2
             self._length = _SAFETY * math.sqrt(max(*net.sizes, m))
@@ -119,7 +118,7 @@ class NetworkCheck:
 
     # --- what is allowed ----------------------------------------------------------------------------------------------
     def _find_rounding(self) -> None:
-        """Nudge θ, X and every a by a small part of each number, and see what that does to ∇C and ∂C_i/∂x.
+        """Nudge θ, X and every a by a small part of each number, and see what that does to ∇C, ∂C_i/∂x and ⟨u, Jv⟩.
 
         The outputs are among the a: a − y of a sure and right answer loses all its digits by the rounding of a alone.
         """
@@ -130,22 +129,19 @@ class NetworkCheck:
 
         plan, lines = exact.plan, self.lines
         base = exact.backward(lines.run, lines.Y, lines.weights)
-        flat, x = [], []
-        self._nudged_networks = []
+        pushed = (self._u * jvp(exact, lines.X, self._v)).sum()
+        flat, x, along = [], [], []
         for _ in range(_DRAWS):
             forward, backward = (Network.from_plan(plan, nudged(exact.parameters), "reference") for _ in range(2))
             run = forward.forward(nudged(lines.X))
-            a = {0: run.a[0]} | {
-                layer: np.clip(
-                    nudged(run.a[layer]), plan.activation(layer).range.low, plan.activation(layer).range.high
-                )
-                for layer in plan.layers
-            }
+            ranges = {layer: plan.activation(layer).range for layer in plan.layers}
+            kept = {layer: np.clip(nudged(run.a[layer]), at.low, at.high) for layer, at in ranges.items()}
+            a = {0: run.a[0]} | kept
             back = backward.backward(replace(run, a=ByLayer("a", a)), lines.Y, lines.weights)
             flat.append(np.nan_to_num((back.flat - base.flat) / _NUDGE))
             x.append(np.nan_to_num((back.x - base.x) / _NUDGE))
-            self._nudged_networks.append((forward, run.a[0]))
-        self._nudged, self._nudged_x = np.stack(flat), np.stack(x)
+            along.append(((self._u * jvp(forward, run.a[0], self._v)).sum() - pushed) / _NUDGE)
+        self._nudged, self._nudged_x, self._nudged_push = np.stack(flat), np.stack(x), np.nan_to_num(along)
 
     def _allowed(self, size: float, change: float) -> float:
         """The tolerance for a number of this size that nudging changes by this part of the nudge."""
@@ -154,10 +150,8 @@ class NetworkCheck:
     # --- comparisons --------------------------------------------------------------------------------------------------
     def _of_layer(self, layer: int) -> list[tuple[str, Block]]:
         plan = self.net.plan
-        return [
-            ("W", plan.weight_blocks[layer]),
-            *([("b", plan.bias_blocks[layer])] if layer in plan.bias_blocks else []),
-        ]
+        biases = [("b", plan.bias_blocks[layer])] if layer in plan.bias_blocks else []
+        return [("W", plan.weight_blocks[layer]), *biases]
 
     def _one(self, tally: Tally, symbol: str, layer: int, at: Block, place: int, allowed: float) -> None:
         index = tuple(int(i) for i in np.unravel_index(place, at.shape))
@@ -193,16 +187,17 @@ class NetworkCheck:
             times = np.concatenate([one.t.ravel() for one in crossings])
             start = min(start, 0.9 * float(times[times > least].min(initial=np.inf)))
             near = max(self._undecided(one) for one in crossings)
+        known = partial(lines.jump, crossings, max(least, near), counts)
         phi, as_arrays = lines.line(move, counts), (np.array(got), np.array(allowed), np.array(start))
-        found = compare(phi, *as_arrays, noise, _summed, near, partial(lines.jump, crossings, max(least, near), counts))
+        found = compare(phi, *as_arrays, noise, _summed, 8 * near, known)
         return found, lambda: _nearest(crossings)
 
     def _undecided(self, crossing: Crossing) -> float:
-        """The t beyond every kink that the network's dtype may take for being on its other side."""
+        """The largest t of a kink of which the network's dtype may take the other side."""
         size = np.abs(self.lines.run.z[min(crossing.layer, self.net.L)]).max()
         doubtful = crossing.t[crossing.distance <= self._unit * self._length * size]
         finite = doubtful[np.isfinite(doubtful)]
-        return 8 * float(finite.max()) if finite.size else 0.0
+        return float(finite.max(initial=0.0))
 
     def _search(self, tally: Tally, symbol: str, layer: int, at: Block, signs: _F, allowed: float) -> None:
         """Halve a wrong direction, and go on with the half that is off by more, down to one parameter."""
@@ -220,19 +215,14 @@ class NetworkCheck:
 
     def _projection(self) -> Projection:
         """⟨u, Jv⟩ and ⟨Jᵀu, v⟩, with J = ∂a^L/∂x of each row."""
-        net, X = self.net, self._X
-        u, v = (self.rng.standard_normal((len(X), n)) for n in (net.sizes[-1], net.sizes[0]))
-        u, v = (one.astype(net.dtype).astype(np.float64) for one in (u, v))  # the same numbers for both
-
+        net, X, u, v, norm = self.net, self._X, self._u, self._v, np.linalg.norm
         pushed, pulled = (d.astype(np.float64) for d in (jvp(net, X, v), vjp(net, X, u)))
         forward, backward = float((u * pushed).sum()), float((pulled * v).sum())
-        norm = np.linalg.norm
         size = float(max(norm(u) * norm(pushed), norm(pulled) * norm(v)))
-        exact = (u * jvp(self.lines.net, self.lines.X, v)).sum()
-        changes = [abs((u * jvp(one, moved, v)).sum() - exact) / _NUDGE for one, moved in self._nudged_networks]
-        allowed = self._unit * self._length * (1 + np.nan_to_num(max(changes)) / size) if size > 0 else 0.0
-        error = abs(forward - backward) / size if size > 0 else 0.0
-        return Projection(forward, backward, error if error == error else math.inf, float(allowed))
+        if size == 0:
+            return Projection(forward, backward, 0.0, 0.0)
+        error, change = abs(forward - backward) / size, float(np.abs(self._nudged_push).max()) / size
+        return Projection(forward, backward, error, self._unit * self._length * (1 + change))
 
 
 def _nearest(crossings: list[Crossing]) -> str:
