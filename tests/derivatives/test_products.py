@@ -148,6 +148,27 @@ def test_E35_true_fisher_is_the_expectation_over_the_targets_that_the_network_pr
     assert relative_error(got, expected) < 1e-9 or np.linalg.norm(got - expected) < 1e-13
 
 
+def test_E35_true_fisher_of_a_likelihood_of_the_users_own():
+    """A gamma distribution of mean a and shape 2: −ln p = 2 ln a + 2y/a and terms without a."""
+    gamma = cr.Cost(
+        "gamma",
+        value=lambda a, y: (2 * np.log(a) + 2 * y / a).sum(axis=1),
+        derivative=lambda a, y: 2 / a - 2 * y / a**2,
+        hessian_product=lambda a, y, v: (4 * y / a**3 - 2 / a**2) * v,
+        domain=cr.Interval(0),
+        targets=cr.Interval(0),
+        separable=True,
+        draw=lambda a, rng: rng.gamma(2.0, a / 2),
+    )
+    net = Network([1, 1], "exp", gamma, dtype="float64")
+    net.parameters = [0.0, 0.7]
+    X, v, samples = np.zeros((1, 1)), np.array([0.0, 1.0]), 100_000
+    exact = d.fisher_vp(net, X, None, v)[1]
+    assert exact == pytest.approx(2, rel=1e-13)  # δ = 2(1 − y/a), of variance 4 · ½
+    drawn = d.ggn_diagonal(net, X, None, kind="monte_carlo", samples=samples)[1]
+    assert abs(drawn - exact) < 5 * np.sqrt(20 / samples)  # five standard errors; E[δ⁴] is 24
+
+
 @pytest.mark.parametrize("product", [d.hvp, d.ggn_vp, _empirical])
 def test_a_small_budget_of_memory_gives_the_same(product):
     problem = named()["digits"]

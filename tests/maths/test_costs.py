@@ -218,6 +218,29 @@ def test_own_cost_with_a_wrong_hessian_product_is_refused():
         cost(Cost("fourth", fourth_power, fourth_power_derivative, lambda a, y, v: 4 * (a - y) ** 2 * v))
 
 
+def with_noise(a, rng):
+    return a + rng.standard_normal(a.shape)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (Cost("total", lambda a, y: (a - y).sum(axis=1) ** 2, lambda a, y: 2 * (a - y) @ np.ones((3, 3)),
+              lambda a, y, v: 2 * v @ np.ones((3, 3)), separable=True),
+         r"hessian_product of cost 'total' is wrong, worst at .*\(v times the product with ones, as separable=True says\)"),
+        (Cost("shifted", lambda a, y: ((a - y - 1) ** 2).sum(axis=1), lambda a, y: 2 * (a - y - 1), draw=with_noise),
+         r"derivative of cost 'shifted' is wrong, .*expected 0 \(0 at y = a, the mean of what draw gives\), got -2\."),
+        (Cost("fourth", fourth_power, fourth_power_derivative, draw=with_noise),
+         r"derivative of cost 'fourth' is wrong, worst at .*\(linear in y, as draw needs it\), got "),
+        (Cost("one", lambda a, y: ((a - y) ** 2).sum(axis=1), lambda a, y: 2 * (a - y), draw=lambda a, rng: rng.random()),
+         r"draw of cost 'one': expected an array of shape \(60, 3\), got shape \(\)\."),
+    ],
+)  # fmt: skip
+def test_what_a_cost_says_of_itself_is_checked(own, message):
+    with pytest.raises(DerivativeError, match=message):
+        cost(own)
+
+
 @pytest.mark.parametrize(
     ("own", "message"),
     [

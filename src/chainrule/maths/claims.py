@@ -56,8 +56,9 @@ def of_activation(g: AnyActivation) -> Iterator[Claim]:
 def of_cost(cost: Cost) -> Iterator[Claim]:
     """Give all that a cost says of its derivatives, at rows of three outputs drawn within its domain.
 
-    ∂C_i/∂a beside C_i, and the Hessian product beside ∂C_i/∂a. Raises DerivativeError where a function gives something
-    else than finite numbers of the right shape.
+    ∂C_i/∂a beside C_i, and the Hessian product beside ∂C_i/∂a; what these have to be where the cost calls itself
+    separable, or draws targets. Raises DerivativeError where a function gives something else than finite numbers of the
+    right shape.
     """
     what = f"cost {cost.name!r}"
     rng = np.random.default_rng(0)
@@ -82,6 +83,27 @@ def of_cost(cost: Cost) -> Iterator[Claim]:
         slopes = along("derivative", cost.derivative, v, a.shape)
         rows = (room / np.abs(v)).min(axis=1, keepdims=True)
         yield Claim(f"hessian_product of {what}", "derivative", (a, y), got, slopes, rows)
+        if cost.separable:
+            ones = along("hessian_product", cost.hessian_product, still, a.shape, np.ones_like(a))(np.zeros(()))
+            of = "v times the product with ones, as separable=True says"
+            yield Claim(f"hessian_product of {what}", of, (a, y), got, lambda _: ones * v, room, is_difference=False)
+    if cost.draw is not None:
+        yield from _of_draw(what, cost, a, room)
+
+
+def _of_draw(what: str, cost: Cost, a: _F, room: _F) -> Iterator[Claim]:
+    """∂C_i/∂a of a −ln p(y|a) with mean a, linear in y but for terms without a: 0 at y = a, and linear."""
+    draw = cost.draw
+    assert draw is not None
+    y = _call(f"draw of {what}", lambda a: draw(a, np.random.default_rng(0)), a.shape, a)
+    at, half, whole = (
+        _call(f"derivative of {what}", cost.derivative, a.shape, a, (1 - t) * a + t * y) for t in (0.0, 0.5, 1.0)
+    )
+    of = "0 at y = a, the mean of what draw gives"
+    yield Claim(f"derivative of {what}", of, (a, a), at, lambda _: np.zeros_like(a), room, is_difference=False)
+    of = "linear in y, as draw needs it"
+    line = (at + whole) / 2
+    yield Claim(f"derivative of {what}", of, (a, (a + y) / 2), half, lambda _: line, room, is_difference=False)
 
 
 def check_activation(g: AnyActivation) -> None:
