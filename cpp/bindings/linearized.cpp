@@ -227,6 +227,10 @@ void init_linearized(nb::module_& m) {
     nb::class_<LinearizedOf>(m, "Linearized")
         .def("__init__", &linearize, nb::arg("plan"), nb::arg("theta"), nb::arg("X"), nb::arg("threads"),
              nb::keep_alive<1, 2>())
+        .def_prop_ro("finite",
+                     [](const LinearizedOf& self) {
+                         return with(self, [&](auto zero) { return get<decltype(zero)>(self.network).finite; });
+                     })
         .def("outputs", &outputs, nb::arg("z"), nb::arg("a"))
         .def("moments", &input_moments, nb::arg("c").none(), nb::arg("out"))
         .def("push", &push, nb::arg("v"), nb::keep_alive<0, 1>())

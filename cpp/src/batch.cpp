@@ -99,7 +99,7 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
     check_fits(rows > most / one ? most : rows * one, "a batch of " + std::to_string(rows) + " rows",
                "Make batch_size smaller, or the layers narrower.");
     const auto matrix = [&](Buffer<T>& buffer, Index columns) {
-        buffer = Buffer<T>(rows * grid.padded(columns));
+        buffer = Buffer<T>(rows * grid.padded(columns), keep != Keep::linear);  // whose passes write every row whole
         return Panels<T>{buffer.data(), rows, columns};
     };
     const auto one_more = [](std::vector<Buffer<T>>& buffers) -> Buffer<T>& { return buffers.emplace_back(); };

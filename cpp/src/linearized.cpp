@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
+#include <limits>
 
 #include "chainrule/panels.hpp"
 #include "chainrule/team.hpp"
@@ -33,9 +33,27 @@ void over_units(Index count, int threads, F work) {
 }
 
 template <class T>
-Panels<T> matrix(std::vector<Buffer<T>>& data, Grid grid, Index rows, Index columns) {
-    data.emplace_back(rows * grid.padded(columns));
+Panels<T> matrix(std::vector<Buffer<T>>& data, Grid grid, Index rows, Index columns, bool cleared = false) {
+    data.emplace_back(rows * grid.padded(columns), cleared);
     return {data.back().data(), rows, columns};
+}
+
+// Of one row of what every layer has.
+Index numbers_of_layers(const Plan& plan, Grid grid) {
+    Index numbers = 0;
+    for (const Layer& layer : plan.layers) numbers += grid.padded(layer.out);
+    return numbers;
+}
+
+// A matrix (m, n_ℓ) for each layer, one behind the other.
+template <class T>
+std::vector<Panels<T>> all_layers(const Plan& plan, Grid grid, Index m, T* at) {
+    std::vector<Panels<T>> list;
+    for (const Layer& layer : plan.layers) {
+        list.push_back({at, m, layer.out});
+        at += m * grid.padded(layer.out);
+    }
+    return list;
 }
 
 // Rows i0..i1 of 𝒲 or of a moment's matrix, panel p.
@@ -51,7 +69,8 @@ Index rows_of_unit(Grid grid) {
 template <class T>
 std::vector<Buffer<T>> blocks_for(Grid grid, int threads) {
     std::vector<Buffer<T>> blocks;
-    for (int thread = 0; thread < threads; ++thread) blocks.emplace_back((rows_of_unit(grid) + 1) * grid.panel());
+    for (int thread = 0; thread < threads; ++thread)
+        blocks.emplace_back((rows_of_unit(grid) + 1) * grid.panel(), false);
     return blocks;
 }
 
@@ -61,10 +80,13 @@ template <class T>
 Linearized<T>::Linearized(const Plan& plan, const T* theta, const Rows& X, int the_threads)
     : net(plan, kernels<T>(), false), batch(plan, net.packing.grid, X.rows, Keep::linear), threads(the_threads) {
     net.load(theta, true);
+    std::atomic<bool> all_finite{true};
     over_rows(X.rows, threads, [&](Index n0, Index n1) noexcept {
         net.kernels.gather(X, nullptr, 0, n0, n1, batch.x);
+        if (!net.kernels.finite(batch.x, n0, n1)) all_finite = false;
         forward_rows(net, batch, n0, n1);
     });
+    finite = all_finite;
 }
 
 template <class T>
@@ -199,10 +221,13 @@ Pulled<T>::Pulled(const Linearized<T>& at, const Strided<const T>& seeds) : at_(
     const Grid grid = at.net.packing.grid;
     const std::size_t last = plan.layers.size() - 1;
     const Index m = at.batch.rows;
-    for (Index s = 0; s < count_; ++s) {
-        deltas_.emplace_back();
-        for (const Layer& layer : plan.layers) deltas_.back().push_back(matrix(data_, grid, m, layer.out));
-    }
+    const Index numbers = m * numbers_of_layers(plan, grid),
+                places = static_cast<Index>(sizeof deltas_.front() + plan.layers.size() * sizeof(Panels<T>)),
+                one = numbers * static_cast<Index>(sizeof(T)) + places, most = std::numeric_limits<Index>::max();
+    check_fits(count_ > most / one ? most : count_ * one,
+               std::to_string(count_) + " cotangents of " + std::to_string(m) + " rows", "Pull fewer at a time.");
+    data_ = Buffer<T>(count_ * numbers);
+    for (Index s = 0; s < count_; ++s) deltas_.push_back(all_layers(plan, grid, m, data_.data() + s * numbers));
     over_rows(m, at.threads, [&](Index n0, Index n1) noexcept {
         for (Index s = 0; s < count_; ++s) {
             const std::vector<Panels<T>>& delta = deltas_[static_cast<std::size_t>(s)];
@@ -222,7 +247,7 @@ void Pulled<T>::inputs(const Strided<T>& out) const {
     const Index m = at_.batch.rows, inputs = at_.net.plan.inputs();
     std::vector<Buffer<T>> data;
     const Index units = at_.net.plan.layers.front().out;
-    const Panels<T> transposed = matrix(data, grid, units, inputs);  // 𝒲¹ᵀ, which nothing else needs
+    const Panels<T> transposed = matrix(data, grid, units, inputs, true);  // 𝒲¹ᵀ, which nothing else needs
     over_units(grid.count(units), at_.threads, [&](Index p, int) noexcept {
         const Index o0 = p * grid.panel(), o1 = std::min(units, o0 + grid.panel());
         at_.net.kernels.transpose({at_.net.weights(0), inputs, units, o0, o1, 0, inputs, transposed, 0});
@@ -244,28 +269,15 @@ void Pulled<T>::inputs(const Strided<T>& out) const {
 }
 
 template <class T>
-std::vector<Panels<T>> Pulled<T>::like_deltas(Buffer<T>& data) const {
-    const Grid grid = at_.net.packing.grid;
-    Index size = 0;
-    for (const Panels<T>& delta : deltas_.front()) size += delta.capacity * grid.padded(delta.columns);
-    data = Buffer<T>(size);
-    std::vector<Panels<T>> list;
-    T* at = data.data();
-    for (const Panels<T>& delta : deltas_.front()) {
-        list.push_back({at, delta.capacity, delta.columns});
-        at += delta.capacity * grid.padded(delta.columns);
-    }
-    return list;
-}
-
-template <class T>
 void Pulled<T>::gradient(const T* c, T* out) const {
     std::vector<Outer<T>> terms;
-    std::vector<Buffer<T>> scaled(c == nullptr ? 0 : deltas_.size());
-    for (std::size_t s = 0; s < deltas_.size(); ++s) {
-        Outer<T> term{{}, deltas_[s]};
-        for (std::size_t l = 0; l < deltas_[s].size(); ++l) term.below.push_back(at_.below(l));
-        if (c != nullptr) term.delta = like_deltas(scaled[s]);
+    const Buffer<T> scaled(c == nullptr ? 0 : data_.size(), false);
+    for (const std::vector<Panels<T>>& delta : deltas_) {
+        Outer<T> term{{}, delta};
+        for (std::size_t l = 0; l < delta.size(); ++l) {
+            term.below.push_back(at_.below(l));
+            if (c != nullptr) term.delta[l].data = scaled.data() + (delta[l].data - data_.data());
+        }
         terms.push_back(term);
     }
     if (c != nullptr)
@@ -300,10 +312,10 @@ void Pulled<T>::squares(const T* c, T* out) const {
     const Grid grid = at_.net.packing.grid;
     Outer<T> term;
     std::vector<Buffer<T>> below;
-    Buffer<T> delta;
+    const Buffer<T> delta(data_.size() / count_, false);
     for (std::size_t l = 0; l < deltas_.front().size(); ++l)
         term.below.push_back(matrix(below, grid, at_.batch.rows, at_.below(l).columns));
-    term.delta = like_deltas(delta);
+    term.delta = all_layers(at_.net.plan, grid, at_.batch.rows, delta.data());
     over_rows(at_.batch.rows, at_.threads, [&](Index n0, Index n1) noexcept {
         for (std::size_t l = 0; l < term.delta.size(); ++l) {
             at_.net.kernels.square(at_.below(l), term.below[l], n0, n1, false);
@@ -317,8 +329,9 @@ void Pulled<T>::squares(const T* c, T* out) const {
 
 template <class T>
 void Pulled<T>::moments(const T* c, T* const* out) const {
-    Buffer<T> data;
-    const std::vector<Panels<T>> scratch = like_deltas(data);
+    const Buffer<T> data(c == nullptr ? 0 : data_.size() / count_, false);
+    std::vector<Panels<T>> scratch(deltas_.front().size());
+    if (c != nullptr) scratch = all_layers(at_.net.plan, at_.net.packing.grid, at_.batch.rows, data.data());
     for (std::size_t l = 0; l < scratch.size(); ++l) {
         std::vector<Panels<T>> rows;
         for (const std::vector<Panels<T>>& delta : deltas_) rows.push_back(delta[l]);
@@ -335,8 +348,8 @@ Bent<T>::Bent(const Linearized<T>& at, const Pushed<T>& pushed, const T* delta, 
     const Index m = at.batch.rows;
     std::vector<Panels<T>> rest;  // of the sum in R{∂C/∂a}
     for (std::size_t l = 0; l <= last; ++l) {
-        delta_.push_back(matrix(data_, grid, m, plan.layers[l].out));
-        d_delta_.push_back(matrix(data_, grid, m, plan.layers[l].out));
+        delta_.push_back(matrix(data_, grid, m, plan.layers[l].out, l == last));
+        d_delta_.push_back(matrix(data_, grid, m, plan.layers[l].out, l == last));
         rest.push_back(l < last ? matrix(data_, grid, m, plan.layers[l].out) : Panels<T>{});
     }
     over_rows(m, at.threads, [&](Index n0, Index n1) noexcept {

@@ -54,18 +54,18 @@ void check_fits(Index bytes, const std::string& what, const std::string& remedy)
                        remedy);
 }
 
-void* allocate_zeros(std::size_t bytes) {
+void* allocate(std::size_t bytes, bool cleared) {
     void* at = bytes >= large ? map_pages(bytes) : std::aligned_alloc(64, bytes);
     if (at == nullptr)
         throw TooLarge("expected arrays that fit in memory, got one of " + std::to_string(bytes) + " bytes");
-    if (bytes < large) std::memset(at, 0, bytes);
+    if (bytes < large && cleared) std::memset(at, 0, bytes);
     const Index now = held_now += static_cast<Index>(bytes);
     for (Index most = held_most; most < now && !held_most.compare_exchange_weak(most, now);) {
     }
     return at;
 }
 
-void free_zeros(void* at, std::size_t bytes) {
+void release(void* at, std::size_t bytes) {
     held_now -= static_cast<Index>(bytes);
     if (bytes >= large) munmap(at, in_huge_pages(bytes));
     else std::free(at);

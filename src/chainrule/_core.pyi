@@ -65,6 +65,9 @@ class Linearized:
     """Forward passes, kept (E1, E2); what is made of it keeps it alive. `c` is (m,) of T, or None: 1 for each row."""
 
     def __init__(self, plan: Plan, theta: Array, X: Rows, threads: int) -> None: ...
+    @property
+    def finite(self) -> bool:
+        """Whether every number of X is finite in T."""
     def outputs(self, z: Array, a: Array) -> None:
         """Fill z^L and a^L, (m, n_L)."""
     def moments(self, c: Array | None, out: Sequence[Array]) -> None:

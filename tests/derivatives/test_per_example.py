@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import BACKENDS, all_problems
+from cases import BACKENDS, all_problems, least_memory
 from chainrule import Network
 from chainrule import derivatives as d
 from chainrule.errors import InputError
@@ -156,8 +156,8 @@ NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
     [
         (
             lambda: d.per_example_norms(NET, X, Y, max_memory=10),
-            "max_memory: expected at least 432 bytes, which one example of this network takes here, got 10. Make it "
-            "larger, or leave it out.",
+            f"max_memory: expected at least {sum(least_memory(NET, arrays=9, vectors=0)):,} bytes, which one example of "
+            "this network takes here, got 10. Make it larger, or leave it out.",
         ),
         (
             lambda: d.clipped_gradient(NET, X, Y, 0),

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse.linalg import eigsh
 
 import chainrule as cr
-from cases import BACKENDS, all_problems, named
+from cases import BACKENDS, all_problems, least_memory, named
 from chainrule import Network
 from chainrule import derivatives as d
 from chainrule.engine import reference
@@ -176,7 +176,7 @@ def test_a_small_budget_of_memory_gives_the_same(product):
     X, Y = rng.standard_normal((700, 64)), rng.integers(0, 10, 700)
     v, weights = rng.standard_normal(problem.plan.n_parameters), rng.uniform(0, 1, 700)
     whole = product(problem.net, X, Y, v, weights)
-    fixed, row = 6 * problem.plan.n_parameters * 8, (8 * (64 + 16 + 10) + 8 * 64) * 8
+    fixed, row = least_memory(problem.net, arrays=14, vectors=2, networks=2)
     for rows in (1, 7):
         budget = fixed + rows * row
         assert relative_error(product(problem.net, X, Y, v, weights, max_memory=budget), whole) < 1e-12
@@ -261,8 +261,8 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
         (
             lambda: d.as_linear_operator(GOOD, X1, Y1, max_memory=np.uint8(200)),
             InputError,
-            "max_memory: expected at least 2,080 bytes, which one example of this network takes here, got 200. Make it "
-            "larger, or leave it out.",
+            f"max_memory: expected at least {sum(least_memory(GOOD, arrays=14, vectors=2, networks=2)):,} bytes, which "
+            "one example of this network takes here, got 200. Make it larger, or leave it out.",
         ),
         (
             lambda: d.hvp(GOOD, X1, None, np.ones(26)),

@@ -44,6 +44,7 @@ public:
     Weights<T> net;
     Batch<T> batch;
     int threads;
+    bool finite;  // whether all of X is, in T
 };
 
 // R{z} and R{a} along dθ = v (E31).
@@ -71,12 +72,9 @@ public:
     void moments(const T* c, T* const* out) const;
 
 private:
-    std::vector<Panels<T>> like_deltas(Buffer<T>& data) const;
-    void scaled(const std::vector<Panels<T>>& from, const T* c, const std::vector<Panels<T>>& to) const;
-
     const Linearized<T>& at_;
     Index count_;
-    std::vector<Buffer<T>> data_;
+    Buffer<T> data_;                              // all of deltas_, the cotangents one behind the other
     std::vector<std::vector<Panels<T>>> deltas_;  // [s][l − 1]
 };
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
+from chainrule.engine.backend import Linearized
 from chainrule.engine.inputs import (
     ROWS_AT_ONCE,
     Targets,
@@ -33,12 +35,27 @@ _AT_WORK = 8
 
 @dataclass(frozen=True)
 class Block:
-    """Some of the examples, cast: X (m, n_0), Y (m, n_L) or None, and what each counts in (E4), (E7), (E8)."""
+    """Some of the examples: X (m, n_0), Y (m, n_L) or None, cast, and what each counts in (E4), (E7), (E8)."""
 
+    net: Network
     rows: slice
-    X: NDArray[Any]
+    given: NDArray[Any]
     Y: NDArray[Any] | None
     c: NDArray[Any] | float
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @cached_property
+    def X(self) -> NDArray[Any]:
+        """The rows, in the network's dtype. Raises InputError for a number that isn't finite."""
+        return cast(self.given, self.net.plan.dtype, "X", self.rows.start)
+
+    def linearized(self, theta: NDArray[Any]) -> Linearized:
+        """The network at θ and these rows, which needn't be cast if the backend reads them. Raises InputError."""
+        engine, plan = self.net.engine, self.net.plan
+        at = engine.linearize_uncast(plan, theta, self.given)
+        return engine.linearize(plan, theta, self.X) if at is None else at
 
 
 @dataclass(frozen=True)
@@ -100,9 +117,8 @@ class Examples:
         c = reference.coefficients(net.plan, len(self), self.weights)
         for start in range(0, len(self), step):
             rows = slice(start, min(start + step, len(self)))
-            X = cast(self.X[rows], net.plan.dtype, "X", start)
             Y = None if self.targets is None else self.targets.rows(rows)
-            yield Block(rows, X, Y, c if isinstance(c, float) else c[rows])
+            yield Block(net, rows, self.X[rows], Y, c if isinstance(c, float) else c[rows])
 
 
 def total_of(parts: Iterator[NDArray[Any]]) -> NDArray[Any]:

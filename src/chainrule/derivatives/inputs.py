@@ -307,7 +307,7 @@ def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memor
     for block, at in _linearized(examples, max_memory, len(at_once[0])):
         first = 0
         for some in at_once:
-            chosen = np.zeros((len(some), len(block.X), net.sizes[-1]), dtype=net.dtype)
+            chosen = np.zeros((len(some), len(block), net.sizes[-1]), dtype=net.dtype)
             for position, o in enumerate(some):
                 chosen[position, :, o] = 1
             at.pull(_seeds(net, at.z, chosen, of)).inputs(result[block.rows, first : first + len(some)])
@@ -318,7 +318,7 @@ def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memor
 def _linearized(examples: Examples, max_memory: int, cotangents: int = 1) -> Iterator[tuple[Block, Linearized]]:
     net = examples.net
     for block in examples.blocks(max_memory, _ARRAYS + cotangents):
-        yield block, net.engine.linearize(net.plan, net.parameters, block.X)
+        yield block, block.linearized(net.parameters)
 
 
 def _runs(examples: Examples, max_memory: int, arrays: int, extra: int = 0) -> Iterator[tuple[Block, Run, ByLayer[_A]]]:

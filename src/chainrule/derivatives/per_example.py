@@ -255,7 +255,7 @@ def _pulled(examples: Examples, max_memory: int, fixed: int) -> Iterator[tuple[B
     """Every δ^ℓ (E5, E6), block by block."""
     net = examples.net
     for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed):
-        at = net.engine.linearize(net.plan, net.parameters, block.X)
+        at = block.linearized(net.parameters)
         yield block, at.pull(reference.output_delta(net.plan, at.z, at.a, block.Y)[np.newaxis])
 
 

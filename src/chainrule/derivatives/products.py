@@ -241,7 +241,7 @@ def _sum_over_blocks(
 ) -> NDArray[Any]:
     net, fixed = examples.net, _VECTORS * examples.net.plan.n_parameters
     parts = (
-        formula(net.plan, net.engine.linearize(net.plan, theta, block.X), block, v)
+        formula(net.plan, block.linearized(theta), block, v)
         for block in examples.blocks(max_memory, _ARRAYS, fixed=fixed, networks=2)
     )
     return total_of(parts)

@@ -52,6 +52,9 @@ class Backend(Protocol):
     def linearize(self, plan: Plan, parameters: Array, X: Array) -> Linearized:
         """Keep a forward pass (E1, E2), for the passes that derivatives are made of."""
 
+    def linearize_uncast(self, plan: Plan, parameters: Array, X: Array) -> Linearized | None:
+        """`linearize` for rows of any real dtype; None where they have to be cast, or a number is not finite."""
+
     def numbers_held(self, plan: Plan) -> tuple[int, int]:
         """How many numbers arrays of all units take for one row, inputs included, and those of a linearized network."""
 

@@ -162,6 +162,14 @@ def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
     return Linearized(plan, _core.Linearized(core_plan(plan), parameters, X, chosen(plan, X.shape[0])), X.shape[0])
 
 
+def linearize_uncast(plan: Plan, parameters: Array, X: Array) -> Linearized | None:
+    """`linearize` for rows of any real dtype; None where they have to be cast, or a number is not finite."""
+    if not _is_read(X):
+        return None
+    core = _core.Linearized(core_plan(plan), parameters, X, chosen(plan, X.shape[0]))
+    return Linearized(plan, core, X.shape[0]) if core.finite else None
+
+
 def numbers_held(plan: Plan) -> tuple[int, int]:
     """What the core's arrays take, whose rows are whole vectors of the processor."""
     return core_plan(plan).numbers_held()

@@ -175,6 +175,10 @@ def linearize(plan: Plan, parameters: Array, X: Array) -> Linearized:
     return Linearized(plan, W, _forward(plan, W, b, X))
 
 
+def linearize_uncast(plan: Plan, parameters: Array, X: Array) -> None:
+    """None: every X is checked and cast first, and then given to `linearize`."""
+
+
 def numbers_held(plan: Plan) -> tuple[int, int]:
     """One for each unit and row; and as many as two vectors like θ: parts of sums, and transposed factors."""
     return sum(plan.sizes), 2 * plan.n_parameters
