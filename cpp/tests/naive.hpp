@@ -79,6 +79,22 @@ Vector<R> affine(const Vector<R>& A, const R* W, const R* b, Index m, Index in, 
     return Z;
 }
 
+template <class R>
+Vector<R> row_of(const Vector<R>& matrix, Index n, Index columns) {
+    return Vector<R>(matrix.begin() + n * columns, matrix.begin() + (n + 1) * columns);
+}
+
+// The matrix whose rows are row(0), …, row(m − 1).
+template <class R, class F>
+Vector<R> by_row(Index m, F row) {
+    Vector<R> matrix;
+    for (Index n = 0; n < m; ++n) {
+        const Vector<R> next = row(n);
+        matrix.insert(matrix.end(), next.begin(), next.end());
+    }
+    return matrix;
+}
+
 // Δ𝒲ᵀ (E6, E9): Δ is m × out.
 template <class R>
 Vector<R> times_transposed(const Vector<R>& delta, const R* W, Index m, Index in, Index out) {
@@ -165,6 +181,45 @@ Activated<R> activated(Activation g, R parameter, R z) {
     return with(0, 0);
 }
 
+// g''(z), and the sum of the sizes of what it was added up from.
+template <class R>
+struct Curved {
+    R value, terms;
+};
+
+template <class R>
+Curved<R> second_derivative(Activation g, R parameter, R z) {
+    const auto with = [](R value) { return Curved<R>{value, std::fabs(value)}; };
+    switch (g) {
+        case Activation::logistic:
+            return {logistic_derivative(z) * (logistic(-z) - logistic(z)), logistic_derivative(z)};
+        case Activation::tanh: return with(-2 * std::tanh(z) * 4 * logistic_derivative(2 * z));
+        case Activation::elu:
+        case Activation::selu: return with(z > 0 ? R(0) : activated(g, parameter, z).d);
+        case Activation::gelu: return {normal_pdf(z) * (2 - z * z), normal_pdf(z) * (2 + z * z)};
+        case Activation::silu: {
+            const R slope = logistic_derivative(z);
+            return {slope * (2 + z * (logistic(-z) - logistic(z))), slope * (2 + std::fabs(z))};
+        }
+        case Activation::softplus: return with(logistic_derivative(z));
+        case Activation::mish: {
+            const MishParts<R> p = mish_parts(z);
+            const R s = logistic(z), other = logistic(-z);
+            return {p.w * s * (2 + z * (other - 2 * p.t * s)), p.w * s * (2 + std::fabs(z) * (other + 2 * p.t * s))};
+        }
+        case Activation::softsign: {
+            const R r = 1 / (1 + std::fabs(z)), sign = z > 0 ? R(1) : z < 0 ? R(-1) : z;
+            return with(-2 * sign * r * r * r);
+        }
+        case Activation::exp: return with(std::exp(z));
+        case Activation::identity:
+        case Activation::relu:
+        case Activation::leaky_relu:
+        case Activation::softmax: break;
+    }
+    return with(0);
+}
+
 // a_j = e^(z_j)/Σ_o e^(z_o) of one row (E5′).
 template <class R>
 Vector<R> softmax(const Vector<R>& z) {
@@ -202,6 +257,23 @@ Vector<R> activation_vjp(Activation g, R parameter, const Vector<R>& z, const Ve
     Vector<R> dz;
     for (std::size_t j = 0; j < z.size(); ++j) dz.push_back(da[j] * activated(g, parameter, z[j]).d);
     return dz;
+}
+
+// R{δ} of a row whose ∂C/∂a is e, when z moves along dz and e along d_e (E33): ∂a/∂zᵀ R{e} + R{∂a/∂zᵀ} e.
+template <class R>
+Vector<R> bent(Activation g, R parameter, const Vector<R>& z, const Vector<R>& dz, const Vector<R>& e,
+               const Vector<R>& d_e) {
+    Vector<R> d_delta = activation_vjp(g, parameter, z, d_e);
+    if (g != Activation::softmax) {
+        for (std::size_t j = 0; j < z.size(); ++j)
+            d_delta[j] += e[j] * second_derivative(g, parameter, z[j]).value * dz[j];
+        return d_delta;
+    }
+    const Vector<R> a = softmax(z), da = softmax_product(a, dz);
+    for (std::size_t j = 0; j < z.size(); ++j)
+        for (std::size_t k = 0; k < z.size(); ++k)  // ∂a_j/∂z_k = a_j([j = k] − a_k)
+            d_delta[j] += (da[j] * ((j == k ? R(1) : R(0)) - a[k]) - a[j] * da[k]) * e[k];
+    return d_delta;
 }
 
 // --- costs: the formulas of src/chainrule/maths/costs.py and pairs.py ---------------------------------------------------
@@ -333,16 +405,41 @@ Passes<R> forward(const Plan& plan, const Vector<R>& theta, const Vector<R>& X, 
     for (const chainrule::Layer& layer : plan.layers) {
         const R* b = layer.bias ? theta.data() + layer.bias_at : nullptr;
         run.z.push_back(affine(run.a.back(), theta.data() + layer.weights_at, b, m, layer.in, layer.out));
-        Vector<R> a;
-        for (Index n = 0; n < m; ++n) {
-            const auto from = run.z.back().begin() + n * layer.out;
-            const Vector<R> row =
-                activate_row(layer.activation, static_cast<R>(layer.parameter), Vector<R>(from, from + layer.out));
-            a.insert(a.end(), row.begin(), row.end());
-        }
-        run.a.push_back(a);
+        run.a.push_back(by_row<R>(m, [&](Index n) {
+            return activate_row(layer.activation, static_cast<R>(layer.parameter), row_of(run.z.back(), n, layer.out));
+        }));
     }
     return run;
+}
+
+// ∂C/∂z of layer `layer` from ∂C/∂a; by the same symmetric matrix R{a} from R{z}.
+template <class R>
+Vector<R> through_activation(const chainrule::Layer& layer, const Vector<R>& z, const Vector<R>& da, Index m) {
+    return by_row<R>(m, [&](Index n) {
+        return activation_vjp(layer.activation, static_cast<R>(layer.parameter), row_of(z, n, layer.out),
+                              row_of(da, n, layer.out));
+    });
+}
+
+// Every δ^ℓ, [ℓ − 1], from δ^L (E6).
+template <class R>
+std::vector<Vector<R>> propagate(const Plan& plan, const Vector<R>& theta, const Passes<R>& run,
+                                 const Vector<R>& delta_L, Index m) {
+    std::vector<Vector<R>> delta(plan.layers.size());
+    delta.back() = delta_L;
+    for (std::size_t l = plan.layers.size() - 1; l > 0; --l) {
+        const chainrule::Layer& layer = plan.layers[l];
+        const Vector<R> da = times_transposed(delta[l], theta.data() + layer.weights_at, m, layer.in, layer.out);
+        delta[l - 1] = through_activation(plan.layers[l - 1], run.z[l - 1], da, m);
+    }
+    return delta;
+}
+
+// (E9) down to X.
+template <class R>
+Vector<R> in_inputs(const Plan& plan, const Vector<R>& theta, const Vector<R>& delta_1, Index m) {
+    const chainrule::Layer& first = plan.layers.front();
+    return times_transposed(delta_1, theta.data() + first.weights_at, m, first.in, first.out);
 }
 
 // `weights` may be empty. The chain rule as it stands: a matched pair, too, goes through ∂C/∂a.
@@ -351,10 +448,6 @@ void backward(const Plan& plan, const Vector<R>& theta, Passes<R>& run, const Ve
               Index m) {
     const std::size_t L = plan.layers.size();
     const Index outputs = plan.outputs();
-    const auto row_of = [](const Vector<R>& matrix, Index n, Index columns) {
-        return Vector<R>(matrix.begin() + n * columns, matrix.begin() + (n + 1) * columns);
-    };
-    run.delta.assign(L, {});
     Vector<R> da(at(m * outputs));
     for (Index n = 0; n < m; ++n) {
         run.costs.push_back(0);
@@ -365,16 +458,8 @@ void backward(const Plan& plan, const Vector<R>& theta, Passes<R>& run, const Ve
             da[k] = c.d;
         }
     }
-    for (std::size_t l = L; l-- > 0;) {
-        const chainrule::Layer& layer = plan.layers[l];
-        for (Index n = 0; n < m; ++n) {
-            const Vector<R> dz = activation_vjp(layer.activation, static_cast<R>(layer.parameter),
-                                                row_of(run.z[l], n, layer.out), row_of(da, n, layer.out));
-            run.delta[l].insert(run.delta[l].end(), dz.begin(), dz.end());
-        }
-        da = times_transposed(run.delta[l], theta.data() + layer.weights_at, m, layer.in, layer.out);
-    }
-    run.x = da;
+    run.delta = propagate(plan, theta, run, through_activation(plan.layers.back(), run.z.back(), da, m), m);
+    run.x = in_inputs(plan, theta, run.delta.front(), m);
 
     R total = 0;
     for (Index n = 0; n < m; ++n) total += weights.empty() ? R(1) : weights[at(n)];
