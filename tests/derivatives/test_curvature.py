@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import chainrule as cr
 from cases import BACKENDS, all_problems
@@ -175,6 +177,48 @@ def test_the_same_seed_draws_the_same_whatever_the_blocks_are():
     assert np.array_equal(mc(3), whole)
     assert not np.allclose(mc(4), whole, rtol=1e-3)
     np.testing.assert_allclose(mc(np.random.default_rng(3), max_memory=20_000), whole, rtol=1e-12)  # order of sums
+    for backend in BACKENDS:
+        net = Network.from_plan(net.plan, net.parameters, backend)
+        np.testing.assert_allclose(mc(3), whole, rtol=1e-12)  # as above
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    m=st.integers(1, 30),
+    bias=st.booleans(),
+    dtype=st.sampled_from(["float32", "float64"]),
+    order=st.sampled_from(["C", "F", "strided"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_shapes_dtypes_and_strides(sizes, m, bias, dtype, order):
+    """With squared error G is 2/m Σ JᵀJ, and under one linear layer it is the Hessian."""
+    net = Network(sizes, ["tanh"] * (len(sizes) - 2) + ["identity"], bias=bias, dtype=dtype, seed=m)
+    rng = np.random.default_rng(m)
+    X = rng.standard_normal((m, sizes[0])).astype(dtype)
+    X = {"C": X, "F": np.asfortranarray(X), "strided": np.repeat(X, 2, axis=0)[::2]}[order]
+    Y = rng.standard_normal((m, sizes[-1]))
+    tolerance = 1e-4 if dtype == "float32" else 1e-11  # some hundred roundings
+    J = d.parameter_jacobian(net, X)
+    G, H = d.ggn_diagonal(net, X, Y), d.hessian_diagonal(net, X, Y)
+    assert J.dtype == G.dtype == H.dtype == net.dtype
+    assert relative_error(G, 2 / m * (J.astype(float) ** 2).sum(axis=(0, 1))) < tolerance
+    if len(sizes) == 2:
+        assert relative_error(H, G) < tolerance
+    factors = d.kronecker_factors(net, X, Y)
+    for layer, at in net.plan.bias_blocks.items():
+        assert relative_error(np.diag(factors.G[layer]), G[at.start : at.stop]) < tolerance
+    product = d.kronecker_matvec(factors, np.ones(net.plan.n_parameters))
+    assert product.dtype == net.dtype
+    pairs = zip(factors.A.values(), factors.G.values(), strict=True)
+    whole = np.concatenate([np.kron(A, G).sum(axis=1, dtype=float) for A, G in pairs])
+    assert np.linalg.norm(product - whole) < tolerance * np.abs(whole).sum()
+
+
+def test_what_is_no_number_is_not_taken_for_no_curvature():
+    net = Network([1, 1], "softplus", "poisson", dtype="float64", backend="reference")
+    net.parameters = [0.0, -800.0]  # a = e^−800, which is no float64: y/a² is infinite
+    with np.errstate(all="ignore"):
+        assert np.isnan(d.ggn_diagonal(net, [[1.0]], [1.0])).all()
 
 
 def test_float32_gives_float32_near_float64():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from chainrule.derivatives.eigen import eigen
 from chainrule.engine import reference, tangents
 from chainrule.engine.backend import Linearized
+from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan
 from chainrule.maths.activations import activation
 from chainrule.maths.pairs import distribution
@@ -29,11 +30,11 @@ Source: TypeAlias = Callable[[Plan, Linearized, Any], Iterator[Signed]]
 _AT_ONCE = 32  # are pulled down together: each time costs a product with the inputs besides
 
 
-def numbers_for_a_row(plan: Plan, count: int, coupled: Iterable[int]) -> int:
+def numbers_for_a_row(net: Network, count: int, coupled: Iterable[int]) -> int:
     """How many numbers a row takes for `count` cotangents, their δ^ℓ, and matrices of layers of that many units."""
-    widest = max(plan.sizes[1:])
+    units, _ = net.engine.numbers_held(net.plan)
     matrices = 8 * max(coupled, default=0) ** 2
-    return min(_AT_ONCE, count) * (sum(plan.sizes[1:]) + 3 * widest) + matrices
+    return min(_AT_ONCE, count) * (units + 3 * max(net.sizes[1:])) + matrices
 
 
 def gauss_newton(plan: Plan, at: Linearized, Y: Any) -> Iterator[Signed]:

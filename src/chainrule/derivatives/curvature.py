@@ -98,7 +98,7 @@ def ggn_diagonal(
     plan, theta = net.plan, net.parameters
     diagonal: _A | None = None
     for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * plan.n_parameters):
-        at = net.engine.linearize(plan, theta, block.X)
+        at = block.linearized(theta)
         for sign, seeds in source(plan, at, block.Y):
             squares = at.pull(seeds).squares(block.c)
             if diagonal is None:
@@ -147,9 +147,9 @@ def hessian_diagonal(
     above = range(2, plan.L + 1)  # the first layer's diagonal needs neither many columns nor a matrix
     coupled = [net.sizes[layer] for layer in above if plan.activation(layer).coupled]
     count = max([net.sizes[layer] for layer in above] or net.sizes[1:])
-    extra = cotangents.numbers_for_a_row(plan, count, [*coupled, *_not_separable(plan)])
+    extra = cotangents.numbers_for_a_row(net, count, [*coupled, *_not_separable(plan)])
     for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal), networks=2):
-        top = net.engine.linearize(plan, theta, block.X)
+        top = block.linearized(theta)
         add(top, len(diagonal), cotangents.hessian(plan, top, block.Y), block.c)
         for layer, Z, da in _hidden(net, block):
             n = below[layer].n_parameters
@@ -193,11 +193,12 @@ def with_cotangents(
         raise InputError(text("samples", expected="a whole number ≥ 1", got=repr(samples), hint=hint))
     plan, n_out = net.plan, net.sizes[-1]
     if source is not None:
-        extra = cotangents.numbers_for_a_row(plan, n_out, _not_separable(plan))
+        count = 1 if source is cotangents.of_targets else n_out
+        extra = cotangents.numbers_for_a_row(net, count, _not_separable(plan))
         return Examples.with_targets(net, X, Y, sample_weight), source, extra
     check_likelihood(net, hint)
     n = operator.index(samples)
-    extra = cotangents.numbers_for_a_row(plan, n, []) + 4 * n * n_out
+    extra = cotangents.numbers_for_a_row(net, n, []) + 4 * n * n_out
     return Examples.of(net, X, sample_weight), cotangents.drawn(n, random_generator(seed)), extra
 
 

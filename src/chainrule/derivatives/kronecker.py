@@ -134,7 +134,7 @@ def kronecker_factors(
     A: list[_A] = []
     G: list[_A] = []
     for block in examples.blocks(max_memory, _ARRAYS, extra, fixed):
-        at = net.engine.linearize(plan, theta, block.X)
+        at = block.linearized(theta)
         _add(A, 1, at.moments(block.c))
         for sign, seeds in source(plan, at, block.Y):
             _add(G, sign, at.pull(seeds).moments(block.c))

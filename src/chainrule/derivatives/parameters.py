@@ -62,7 +62,7 @@ def gradient(
     examples, plan, theta = Examples.with_targets(net, X, Y, sample_weight), net.plan, net.parameters
 
     def of_block(block: Block) -> _A:
-        at = net.engine.linearize(plan, theta, block.X)
+        at = block.linearized(theta)
         found: _A = at.pull(reference.output_delta(plan, at.z, at.a, block.Y)[np.newaxis]).gradient(block.c)
         return found
 
