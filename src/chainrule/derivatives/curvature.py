@@ -137,12 +137,15 @@ def hessian_diagonal(
     Source: F. Dangel et al., BackPACK: packing more into backprop, 2020.
     """
     examples, plan, theta = Examples.with_targets(net, X, Y, sample_weight), net.plan, net.parameters
-    below = {layer: _layers_up_to(plan, layer) for layer in range(1, plan.L)}
+    below = {layer: _layers_up_to(plan, layer) for layer in plan.layers}
     diagonal = np.zeros(plan.n_parameters, dtype=net.dtype)
 
-    def add(at: Linearized, n: int, columns: Iterator[Signed], c: _A | float) -> None:
-        for sign, seeds in columns:
-            diagonal[:n] += sign * at.pull(seeds).squares(c)
+    def add(block: Block, layer: int, columns: Iterator[Signed], at: Linearized | None = None) -> None:
+        n = below[layer].n_parameters
+        for sign, seeds in columns:  # there are none of a layer that doesn't bend, which isn't worked then
+            if at is None:
+                at = net.engine.linearize(below[layer], theta[:n], block.X)
+            (np.add if sign > 0 else np.subtract)(diagonal[:n], at.pull(seeds).squares(block.c), out=diagonal[:n])
 
     above = range(2, plan.L + 1)  # the first layer's diagonal needs neither many columns nor a matrix
     coupled = [net.sizes[layer] for layer in above if plan.activation(layer).coupled]
@@ -150,11 +153,9 @@ def hessian_diagonal(
     extra = cotangents.numbers_for_a_row(net, count, [*coupled, *_not_separable(plan)])
     for block in examples.blocks(max_memory, _ARRAYS, extra, _VECTORS * len(diagonal), networks=2):
         top = block.linearized(theta)
-        add(top, len(diagonal), cotangents.hessian(plan, top, block.Y), block.c)
+        add(block, plan.L, cotangents.hessian(plan, top, block.Y), top)
         for layer, Z, da in _hidden(net, block):
-            n = below[layer].n_parameters
-            at = net.engine.linearize(below[layer], theta[:n], block.X)
-            add(at, n, cotangents.residual(plan, layer, Z, da), block.c)
+            add(block, layer, cotangents.residual(plan, layer, Z, da))
     return diagonal
 
 

@@ -138,7 +138,7 @@ def kronecker_factors(
         _add(A, 1, at.moments(block.c))
         for sign, seeds in source(plan, at, block.Y):
             _add(G, sign, at.pull(seeds).moments(block.c))
-        total += block.c * len(block.X) if isinstance(block.c, float) else float(block.c.sum(dtype=np.float64))
+        total += block.c * len(block) if isinstance(block.c, float) else float(block.c.sum(dtype=np.float64))
     if plan.reduction == "sum":  # else the examples' shares add up to 1
         for factor in A:
             factor /= total
@@ -223,7 +223,7 @@ def kronecker_solve(factors: KroneckerFactors, v: ArrayLike, *, damping: float =
         if (lam == 0 and not (full and full_too)) or not divisors.all():
             largest = np.abs(alpha).max() * np.abs(beta).max()
             hint = f"A thousandth of its largest eigenvalue is {largest / 1000:.2g}."
-            got = f"{damping!r}, with which it is singular to rounding"
+            got = f"{lam!r}, with which it is singular to rounding"
             expected = f"a number that makes A ⊗ G + λI of layer {layer} invertible"
             raise InputError(text("damping", expected=expected, got=got, hint=hint))
         solved.append((P @ ((P.T @ V @ Q) / divisors) @ Q.T).ravel())
