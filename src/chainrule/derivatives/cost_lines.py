@@ -108,17 +108,26 @@ class CostLines:
 
     def crossings(self, move: Move) -> Iterator[Crossing]:
         """The kinks that a line meets; t is infinite where nothing moves."""
-        reach = _PROBE * move.reach / _REACH
         if not self._has_kinks or not move.dz.any():
             return
-        back, forth = (self._moved(move, t) for t in (-reach, reach))
-        L = self.net.L
-        for at in range(move.layer, L + 2):
+        for at, slope in self._slopes(move):
+            here = self.run.a[self.net.L] - self.Y if at > self.net.L else self.run.z[at]
             for kink, where in self._kinks(at):
-                here, before, after = ((run.a[L] - self.Y if at > L else run.z[at]) for run in (self.run, back, forth))
-                distance, slope = np.abs(here - kink), np.abs(after - before) / (2 * reach)
+                distance = np.abs(here - kink)
                 t = np.where(slope > 0, distance / np.where(slope > 0, slope, 1.0), np.inf)
                 yield Crossing(t, distance, slope, at, where)
+
+    def _slopes(self, move: Move) -> Iterator[tuple[int, _F]]:
+        """How fast the weighted inputs of each layer from ℓ on move, and a^L, (m, n): on the faster side, at a kink."""
+        reach, L = _PROBE * move.reach / _REACH, self.net.L
+        ends = [self._moved(move, t) for t in (-reach, reach)]
+
+        def fastest(here: _F, there: list[_F]) -> _F:
+            return np.asarray(np.max([np.abs(z - here) for z in there], axis=0) / reach)
+
+        for at in range(move.layer, L + 1):
+            yield at, fastest(self.run.z[at], [end.z[at] for end in ends])
+        yield L + 1, fastest(self.run.a[L], [end.a[L] for end in ends])
 
     def jump(self, crossings: list[Crossing], within: float, c: _F) -> float:
         """Σ |jump of the slope of c_i C_i| over the kinks that a line meets within some t, each by itself (E53).
@@ -131,9 +140,25 @@ class CostLines:
             order = np.cumsum(meets, axis=1)
             for place in range(1, int(order.max(initial=0)) + 1):
                 move = Move(one.layer, np.where(meets & (order == place), one.slope, 0.0))
-                step, noise = np.array(max(move.reach / 50, 8 * within)), self.noise(min(one.layer, self.net.L), c)
-                total += float(slope_jump(self.line(move, c), step, noise).sum())
+                total += self._jump(move, c, 8 * within)
         return total
+
+    def undeclared_jump(self, move: Move, c: _F) -> float:
+        """Σ |jump of the slope of c_i C_i| when the weighted inputs of one unit after the other move as on a line.
+
+        0 where all functions come with chainrule, which declare their kinks.
+        """
+        if not self.net.plan.own or not move.dz.any():
+            return 0.0
+        return sum(
+            self._jump(Move(at, slope * (np.arange(slope.shape[1]) == unit)), c)
+            for at, slope in self._slopes(move)
+            for unit in range(slope.shape[1])
+        )
+
+    def _jump(self, move: Move, c: _F, least: float = 0.0) -> float:
+        step, noise = np.array(max(move.reach / 50, least)), self.noise(min(move.layer, self.net.L), c)
+        return float(slope_jump(self.line(move, c), step, noise).sum())
 
     def _kinks(self, layer: int) -> list[tuple[float, str]]:
         """The kinks of layer ℓ's activation, or those of the cost for L + 1, and how they are named."""
