@@ -12,6 +12,7 @@ namespace {
 using namespace chainrule;
 using check::Exactly;
 using check::Matrix;
+using check::nan_of;
 using check::Random;
 using naive::at;
 using naive::Exact;
@@ -164,6 +165,67 @@ TEST(activations_f32) {
 }
 TEST(activations_f64) {
     check::for_each_instruction_set<double>(all_errors<double>);
+}
+
+// g'' alone: the bend kernel with e = 1, R{z} = 1 and R{e} = 0 leaves it in `bent`, and g' in `delta`. Bounds in ulps of the
+// sum of the sizes of what g'' is added up from (naive::Curved). logistic, silu and mish take the difference of numbers
+// near 1 that are a few ulps off: they count twice, and with the other factors' errors make 12; others multiply what
+// `all` has bounds for. gelu: e^(−z²/2) is off by half an ulp of z²/2 at the least: z²/2 and once more for the product.
+double curvature_bound(Activation g, double squared) {
+    switch (g) {
+        case Activation::identity:
+        case Activation::relu:
+        case Activation::leaky_relu: return 0;
+        case Activation::logistic:
+        case Activation::silu:
+        case Activation::mish: return 12;
+        case Activation::gelu: return 6 + (squared < 1e4 ? squared : 0);
+        default: return 10;
+    }
+}
+
+template <class T>
+void curvatures(const Kernels<T>& k, const Tested& g) {
+    using R = Exact<T>;
+    const std::vector<T> z = arguments<T>();
+    const Index panel = k.grid.panel(), rows = (static_cast<Index>(z.size()) + panel - 1) / panel;
+    Matrix<T> from(k.grid, rows, panel), a(from), d(from), ones(k.grid, rows, panel, T(1)), delta(ones), bent(a);
+    for (Index e = 0; e < rows * panel; ++e) from.data()[e] = z[at(e) % z.size()];
+    k.activate(from.panels(), a.panels(), d.panels(), 0, rows, g.activation, g.parameter);
+    k.bend({from.panels(), a.panels(), d.panels(), ones.panels(), delta.panels(), bent.panels(), 0, rows, g.activation,
+            g.parameter});
+    double worst = 0, worst_at = 0;
+    for (std::size_t e = 0; e < z.size(); ++e) {
+        const T parameter = static_cast<T>(g.parameter), x = z[e], got = bent.data()[e], slope = d.data()[e];
+        CHECK(check::same_bits(delta.data()[e], slope) || std::isnan(slope),
+              k.name << ": " << g.name << "'(" << x << ") = " << delta.data()[e] << ", not " << slope);
+        naive::Curved<R> exact =
+            naive::second_derivative<R>(g.activation, static_cast<R>(parameter), static_cast<R>(x));
+        if (!std::isfinite(x)) {
+            const T same = naive::second_derivative<T>(g.activation, parameter, x).value;
+            exact = {static_cast<R>(same), static_cast<R>(std::fabs(same))};
+        }
+        if (!std::isfinite(slope)) exact.value = nan_of<R>;  // R{e} g' is 0·∞
+        const double squared = static_cast<double>(x) * static_cast<double>(x);
+        const double error = error_of<T>(got, exact.value, exact.terms, 4 + squared);
+        CHECK(error <= curvature_bound(g.activation, squared), k.name << ' ' << check::name_of<T>() << ": " << g.name
+                                                                      << "''(" << x << ") = " << got << ", not "
+                                                                      << exact.value << ": " << error << " ulps");
+        const double beyond = error - (g.activation == Activation::gelu && squared < 1e4 ? squared : 0);
+        if (beyond > worst) worst = beyond, worst_at = static_cast<double>(x);
+    }
+    std::printf("    %-8s %s %-16s g'' %5.2f ulps at %.6g\n", k.name, check::name_of<T>(), g.name, worst, worst_at);
+}
+
+template <class T>
+void all_curvatures(const Kernels<T>& k) {
+    for (const Tested& g : all) curvatures(k, g);
+}
+TEST(second_derivatives_f32) {
+    check::for_each_instruction_set<float>(all_curvatures<float>);
+}
+TEST(second_derivatives_f64) {
+    check::for_each_instruction_set<double>(all_curvatures<double>);
 }
 
 // As the epilogue of a product and by itself: the same bits, for ranges of rows and odd widths.

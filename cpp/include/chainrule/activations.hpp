@@ -136,9 +136,10 @@ CHAINRULE_INLINE vec<T> second_derivative(vec<T> z, vec<T> a, vec<T> d) {
     } else if constexpr (A == Activation::softplus) {
         const Logistic<T> l(z);
         return l.s * l.other;
-    } else if constexpr (A == Activation::mish) {  // w σ(z)(2 + z(σ(−z) − 2 t σ(z)))
+    } else if constexpr (A == Activation::mish) {  // w σ(z)(2 + z(σ(−z) − 2 t σ(z))), z last: twice z may be infinite
         const Mish<T> m(z);
-        return m.w * m.l.s * (2 + z * (m.l.other - 2 * m.t * m.l.s));
+        const vec<T> slope = m.w * m.l.s;
+        return 2 * slope + z * (slope * (m.l.other - 2 * m.t * m.l.s));
     } else if constexpr (A == Activation::softsign) {  // 0 at z = 0, between ±2
         const vec<T> r = 1 / (1 + absolute<T>(z));
         return -2 * sign<T>(z) * (r * r * r);
