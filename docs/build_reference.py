@@ -247,6 +247,7 @@ DERIVATIVES = (
     (derivatives.kronecker_factors, "Kronecker factors, `cr.derivatives.kronecker_factors`"),
     (derivatives.kronecker_matvec, "product with Kronecker factors, `cr.derivatives.kronecker_matvec`"),
     (derivatives.kronecker_solve, "solution with Kronecker factors, `cr.derivatives.kronecker_solve`"),
+    (derivatives.input_hessian, "Hessian in the input, `cr.derivatives.input_hessian`"),
 )
 
 ETAS = ("Constant", "Step", "Exponential", "Cosine", "InverseScaling", "WarmUp", "Adaptive")

@@ -28,7 +28,7 @@ from chainrule.modelfile import format as modelfile
 from chainrule.modelfile.networks import arrays_of, build, describe
 
 if TYPE_CHECKING:
-    from chainrule.derivatives.inputs import Of
+    from chainrule.derivatives.outputs import Of
 
 _ARRAYS, _PER_UNIT = 4, 16
 """Numbers at work on a row's Jacobian: so many arrays like it while it is pulled back, and in a pass for each unit."""

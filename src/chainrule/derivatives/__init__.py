@@ -1,18 +1,11 @@
 """Derivatives beyond the gradient of the cost."""
 
+from chainrule.derivatives.attribution import IntegratedGradients, integrated_gradients
 from chainrule.derivatives.between_layers import layer_jacobian, sensitivity_profile
 from chainrule.derivatives.checker import check_gradients
 from chainrule.derivatives.curvature import ggn_diagonal, hessian_diagonal
-from chainrule.derivatives.inputs import (
-    IntegratedGradients,
-    cost_input_gradient,
-    input_gradient,
-    input_hessian,
-    integrated_gradients,
-    jacobian,
-    jvp,
-    vjp,
-)
+from chainrule.derivatives.input_hessian import input_hessian
+from chainrule.derivatives.inputs import cost_input_gradient, input_gradient, jacobian, jvp, vjp
 from chainrule.derivatives.kronecker import KroneckerFactors, kronecker_factors, kronecker_matvec, kronecker_solve
 from chainrule.derivatives.parameters import gradient, parameter_jacobian
 from chainrule.derivatives.paths import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -95,7 +95,16 @@ class Examples:
     def blocks(
         self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0, networks: int = 1
     ) -> Iterator[Block]:
-        """Blocks of rows, each of which is worked within `max_memory` bytes.
+        """Blocks of rows, each of which is worked within `max_memory` bytes: see `rows_at_once`. Raises InputError."""
+        net, step = self.net, self.rows_at_once(max_memory, arrays, extra, fixed, networks)
+        c = reference.coefficients(net.plan, len(self), self.weights)
+        for start in range(0, len(self), step):
+            rows = slice(start, min(start + step, len(self)))
+            Y = None if self.targets is None else self.targets.rows(rows)
+            yield Block(net, rows, self.X[rows], Y, c if isinstance(c, float) else c[rows])
+
+    def rows_at_once(self, max_memory: int, arrays: int, extra: int = 0, fixed: int = 0, networks: int = 1) -> int:
+        """How many rows are worked within `max_memory` bytes, at most ROWS_AT_ONCE.
 
         A row takes `arrays` numbers for each unit of the network, inputs included, some more for each unit of the
         widest layer, on which activations work, and `extra`; `fixed` numbers are there whatever the number of rows,
@@ -113,12 +122,7 @@ class Examples:
             hint = "Make it larger, or leave it out."
             expected = f"at least {fixed * size + row:,} bytes, which one example of this network takes here"
             raise InputError(text("max_memory", expected=expected, got=f"{max_memory:,}", hint=hint))
-        step = min(at_once, ROWS_AT_ONCE)
-        c = reference.coefficients(net.plan, len(self), self.weights)
-        for start in range(0, len(self), step):
-            rows = slice(start, min(start + step, len(self)))
-            Y = None if self.targets is None else self.targets.rows(rows)
-            yield Block(net, rows, self.X[rows], Y, c if isinstance(c, float) else c[rows])
+        return min(at_once, ROWS_AT_ONCE)
 
 
 def total_of(parts: Iterator[NDArray[Any]]) -> NDArray[Any]:
@@ -137,3 +141,19 @@ def vector_like_parameters(plan: Plan, v: ArrayLike, name: str = "v") -> NDArray
         expected = f"shape ({plan.n_parameters},)"
         raise InputError(text(name, expected=expected, got=f"shape {array.shape}", hint=hint))
     return cast(array, plan.dtype, name)
+
+
+def rows_like(values: Any, name: str, m: int, n: int, net: Network) -> Callable[[slice], NDArray[Any]]:
+    """Read an array (m, n), or one row for all: a function that gives some rows of it in the network's dtype.
+
+    Raises InputError.
+    """
+    array, dtype = real_array(name, values), net.plan.dtype
+    if array.shape == (m, n):
+        return lambda rows: cast(array[rows], dtype, name, rows.start)
+    if array.shape != (n,) and (array.ndim > 0 or name != "baseline"):
+        hint = "One row of it is taken for all examples."
+        expected, got = f"shape ({m}, {n}) or ({n},)", f"shape {array.shape}"
+        raise InputError(text(name, expected=expected, got=got, hint=hint))
+    one = cast(np.atleast_1d(array), dtype, name)
+    return lambda rows: np.broadcast_to(one, (rows.stop - rows.start, n))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of
-from chainrule.derivatives.inputs import Of, _one_hot, _read_of, _seed
+from chainrule.derivatives.outputs import Of, one_hot, read_of, seeds
 from chainrule.engine import reference
 from chainrule.engine.network import Network
 from chainrule.engine.plan import ByLayer, Plan
@@ -106,12 +106,12 @@ def parameter_jacobian(net: Network, X: ArrayLike, *, of: Of = "a", max_memory: 
     >>> np.allclose(np.einsum("io,iop->ip", da, d.parameter_jacobian(net, X)), d.per_example_gradients(net, X, Y))
     True
     """
-    examples, of, plan, theta, W = Examples.of(net, X), _read_of(of), net.plan, net.parameters, net.W
+    examples, of, plan, theta, W = Examples.of(net, X), read_of(of), net.plan, net.parameters, net.W
     result = np.empty((len(examples), net.sizes[-1], plan.n_parameters), dtype=net.dtype)
     for block in examples.blocks(max_memory, _ARRAYS):
         run = net.engine.forward(plan, theta, block.X)
         for o in range(net.sizes[-1]):
-            seed = _seed(net, run.z[plan.L], _one_hot(net, len(block.X), o), of)
+            seed = seeds(net, run.z[plan.L], one_hot(net, len(block.X), o), of)
             write_gradients(plan, run, reference.propagate(plan, W, run, seed), result[block.rows, o])
     return result
 

@@ -108,12 +108,6 @@ def backward(
     return ByLayer("R{delta}", {l: d_delta[l] for l in plan.layers})
 
 
-def x(W: ByLayer[Array], delta: ByLayer[Array], d_delta: ByLayer[Array], along: Direction) -> Array:
-    """R{∂C_i/∂x}, (m, n_0): (E9) with ℓ = 1, differentiated."""
-    straight = d_delta[1] @ W[1].T
-    return straight + delta[1] @ along.W[1].T if 1 in along.W else straight
-
-
 def gradient(
     plan: Plan,
     run: Run,

@@ -20,7 +20,7 @@ from chainrule import derivatives
 from chainrule.data.pipeline import Pipeline as LoadedPipeline
 from chainrule.data.pipeline import jacobian_blocks, shares_jacobian
 from chainrule.derivatives.examples import MAX_MEMORY
-from chainrule.derivatives.inputs import Of
+from chainrule.derivatives.outputs import Of
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.estimators.base import BaseMLP
 from chainrule.estimators.classifier import MLPClassifier
