@@ -18,7 +18,7 @@ from chainrule.maths.activations import BUILT_IN as ACTIVATIONS
 from chainrule.maths.activations import activation
 from chainrule.maths.costs import cost as find_cost
 
-SOME = list(all_problems().items())[::47]
+SOME = list(all_problems().items())[::80]
 
 
 # --- what is right passes ---------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def test_a_step_keeps_off_kinks_that_are_near():
 def test_a_side_that_float32_mistakes_is_no_failure():
     rng = np.random.default_rng(0)
     taken = 0
-    for trial in range(20):
+    for trial in range(8):
         net = Network([40, 30, 2], ["relu", "identity"], seed=trial)
         X, Y = rng.standard_normal((8, 40)).astype("float32"), rng.standard_normal((8, 2))
         net.b[1][...] = -net.forward(X).z[1][3]  # as near to 0 as float32 comes, on either side
@@ -272,12 +272,12 @@ def test_a_side_that_float32_mistakes_is_no_failure():
         taken += int(((exact[3] > 0) != (net.forward(X).z[1][3] > 0)).sum())
         report = check_gradients(net, X, Y, max_parameters=60, directions=1)
         assert not report.failed, str(report)
-    assert taken > 50
+    assert taken > 20
 
 
 def test_a_slip_beside_many_kinks_is_found_all_the_same(monkeypatch):
     found = 0
-    for seed in range(10):
+    for seed in range(5):
         rng = np.random.default_rng(seed)
         net = Network([3, 5, 4, 2], ["relu", "leaky_relu", "identity"], dtype="float64", seed=seed)
         for b in net.b.values():
@@ -290,7 +290,7 @@ def test_a_slip_beside_many_kinks_is_found_all_the_same(monkeypatch):
         monkeypatch.setattr(net.engine, "value_and_gradient", lambda *_, grad=grad: (0.0, grad))
         found += check_gradients(net, X, Y).failed > 0
         monkeypatch.undo()
-    assert found == 10
+    assert found == 5
 
 
 # --- large networks ---------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -161,6 +162,113 @@ def test_files_that_are_something_else_are_refused(tmp_path):
         cr.load(tmp_path / "none")
     with pytest.raises(ModelFileError, match=r"expected a model file, got a folder\."):
         cr.load(tmp_path)
+
+
+# --- certificates -------------------------------------------------------------------------------------------------------
+def checked(**changes):
+    net = network(**changes)
+    X, Y = np.random.default_rng(0).standard_normal((5, 3)), [0, 1, 1, 0, 1]
+    return net, cr.check_gradients(net, X, Y)
+
+
+def test_a_certificate_comes_back_as_it_was_given(tmp_path):
+    net, report = checked()
+    cr.save(net, tmp_path / "m", certificate=report)
+    assert cr.load_certificate(tmp_path / "m") == report
+    assert cr.load(tmp_path / "m").parameters.tobytes() == net.parameters.tobytes()
+    with safetensors.safe_open(tmp_path / "m", framework="numpy") as opened:
+        header = json.loads(opened.metadata()["chainrule"])
+    assert header["version"] == 2  # readers of version 2 pass over what they don't know
+    assert header["certificate"] == report.to_dict()
+    cr.save(net, tmp_path / "m")
+    assert cr.load_certificate(tmp_path / "m") is None
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda net, report: True, "certificate: expected what cr.check_gradients gives, got True. Call "
+         "cr.check_gradients(net, X, Y) right before cr.save."),
+        (lambda net, report: report.to_dict(), "certificate: expected what cr.check_gradients gives, got {'passed': True, "),
+        (lambda net, report: cr.check_gradients(net.cost_function), "certificate: expected a report of this network, got "
+         "one of cost 'cross_entropy'. Call"),
+        (lambda net, report: checked(seed=6)[1], "certificate: expected a report of this network and these parameters, "
+         "got one of others. Call cr.check_gradients(net, X, Y) right before cr.save."),
+        (lambda net, report: checked(activations=["leaky_relu(0.3)", "softmax"])[1], "certificate: expected a report of this "
+         "network and these parameters, got one of others. Call"),
+        (lambda net, report: replace(report, failed=1), "certificate: expected a report that passed, got one that did not "
+         "pass, worst at WORST. Correct what print(certificate) shows, or save without it."),
+        (lambda net, report: replace(report, compared=0), "certificate: expected a report that passed, got one that did not "
+         "pass. Correct"),
+    ],
+)  # fmt: skip
+def test_a_certificate_of_anything_else_is_not_stored(tmp_path, make, message):
+    net, report = checked()
+    with pytest.raises(cr.InputError) as error:
+        cr.save(net, tmp_path / "m", certificate=make(net, report))
+    assert str(error.value).startswith(message.replace("WORST", report.worst.name))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parameters_that_changed_after_the_check_are_told_from_those_that_were_checked(tmp_path):
+    net, report = checked()
+    net.W[1][0, 0] += 1e-6
+    with pytest.raises(
+        cr.InputError, match=r"^certificate: expected a report of this network and these parameters, got one"
+    ):
+        cr.save(net, tmp_path / "m", certificate=report)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: 3, "expected a whole one, got 3 is no object."),
+        (lambda c: c.pop("worst") and c, "expected a whole one, got worst is missing."),
+        (lambda c: {**c, "rows": -1}, "expected a whole one, got rows: -1."),
+        (lambda c: {**c, "rows": True}, "expected a whole one, got rows: True."),
+        (lambda c: {**c, "tolerance": 10**400}, "expected a whole one, got tolerance: 1000"),
+        (lambda c: {**c, "checked": None}, "expected a whole one, got checked: None."),
+        (lambda c: {**c, "kinks": None}, "expected a whole one, got kinks are no list."),
+        (lambda c: {**c, "kinks": [{"name": "W"}]}, "expected a whole one, got where is missing."),
+        (lambda c: {**c, "worst": [1]}, "expected a whole one, got [1] is no object."),
+        (lambda c: {**c, "projection": {**c["projection"], "error": "0"}}, "expected a whole one, got error: '0'."),
+        (lambda c: {**c, "passed": False}, "expected a whole one, got passed is not what the rest says."),
+        (lambda c: {**c, "network_sha256": "0" * 64}, "expected one of the network in the file, got one of another."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("read", [cr.load, cr.load_certificate])
+def test_a_certificate_that_is_damaged_or_of_another_network_is_refused(tmp_path, change, message, read):
+    net, report = checked()
+    path = tmp_path / "m"
+    cr.save(net, path, certificate=report)
+    arrays = safetensors.numpy.load_file(path)
+    with safetensors.safe_open(path, framework="numpy") as opened:
+        header = json.loads(opened.metadata()["chainrule"])
+    header["certificate"] = change(header["certificate"])
+    path.write_bytes(safetensors.numpy.save(arrays, metadata={"chainrule": json.dumps(header)}))
+    with pytest.raises(ModelFileError) as error:
+        read(path)
+    assert str(error.value).startswith(f"certificate of {path}: {message}")
+    assert str(error.value).endswith("The file is damaged, or was changed by a program other than chainrule.")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_a_certificate_with_any_byte_changed_is_read_or_is_a_model_file_error(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("flip") / "m.chainrule"
+    cr.save(CERTIFIED[0], path, certificate=CERTIFIED[1])
+    content = bytearray(path.read_bytes())
+    at = data.draw(st.integers(content.index(b"certificate"), len(content) - 1))
+    content[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    try:
+        report = cr.load_certificate(path)
+    except ModelFileError:
+        return
+    assert report is None or str(report)
+
+
+CERTIFIED = checked()
 
 
 # --- writing ------------------------------------------------------------------------------------------------------------

@@ -57,10 +57,9 @@ def check_gradients(
         Random directions for each 𝒲^ℓ, each b^ℓ and X, every parameter moving by +t or −t in each.
     tolerance : float, optional
         Of the largest entry of each array of ∂C/∂θ, as large as it were if examples did not cancel,
-        Σ_i |c_i δ_ij a_ik|;
-        1e-7 without it. Added to it is what rounding may do in the network's dtype: 8√n times what nudging every
-        number by half a unit in the last place changes, n being the longest sum. Of an activation or a cost: of
-        max(1, the derivative); 1e-6 without it.
+        Σ_i |c_i δ_ij a_ik|; 1e-7 without it. Added to it is what rounding may do in the network's dtype: 8√n times
+        what nudging every number by half a unit in the last place changes, n being the longest sum. Of an activation
+        or a cost: of max(1, the derivative); 1e-6 without it.
     seed : int
     max_memory : int
         Bytes of workspace at most, beside some vectors like θ in float64. It and the four above, but for `tolerance`,
