@@ -12,6 +12,7 @@ import pytest
 
 import chainrule as cr
 from cases import HAS_NATIVE, UNDER_SANITIZER
+from chainrule import derivatives as d
 from chainrule.engine.threads import exactly
 
 if not HAS_NATIVE:
@@ -230,6 +231,95 @@ def test_the_lock_is_released_in_passes_too():
             time.sleep(0.0005)
         began, _, ended = times
         assert sum(began < at < ended for at in looks) >= 5, f"{ended - began:.3f} s"
+
+
+# --- derivatives ------------------------------------------------------------------------------------------------------
+DERIVATIVES = {
+    "per_example_norms": lambda net, X, Y, v: d.per_example_norms(net, X, Y),
+    "hvp": lambda net, X, Y, v: d.hvp(net, X, Y, v),
+    "jacobian": lambda net, X, Y, v: d.jacobian(net, X),
+    "clipped_gradient": lambda net, X, Y, v: d.clipped_gradient(net, X, Y, 0.1),
+    "sum_of_squares": lambda net, X, Y, v: d.sum_of_squares(net, X, Y),
+    "gradient_variance": lambda net, X, Y, v: d.gradient_variance(net, X, Y),
+    "ggn_vp": lambda net, X, Y, v: d.ggn_vp(net, X, Y, v),
+    "kronecker_factors": lambda net, X, Y, v: b"".join(
+        map(bytes, [*(found := d.kronecker_factors(net, X, Y)).A.values(), *found.G.values()])
+    ),
+}
+
+
+def derivative(name, net, X, Y, n_threads):
+    with exactly(n_threads):
+        return bytes(DERIVATIVES[name](net, X, Y, np.cos(np.arange(net.plan.n_parameters)).astype(net.dtype)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("sizes", "m"), [((70, 31, 5), 333), ((273, 65, 33, 2), 61), ((3, 2), 4), ((6, 7, 3), 1100)], ids=str
+)
+@pytest.mark.parametrize("name", DERIVATIVES)
+def test_derivatives_are_the_same_bytes_for_any_number_of_threads_and_from_run_to_run(name, sizes, m, dtype):
+    """Also in several blocks of rows, of more threads than rows, and with sums in halves."""
+    rng = np.random.default_rng(m)
+    functions = [*["tanh"] * (len(sizes) - 2), "softmax"]
+    net = cr.Network(sizes, functions, "cross_entropy", dtype=dtype, seed=1, backend="native")
+    X, Y = rng.standard_normal((m, sizes[0])), rng.integers(sizes[-1], size=m)
+    one = derivative(name, net, X, Y, 1)
+    assert len(set(one)) > 8  # bytes
+    for n_threads in (1, 2, 3, 4, 7):
+        assert derivative(name, net, X, Y, n_threads) == one
+
+
+def test_several_threads_at_once_take_derivatives_of_one_network():
+    net, X, Y = problem(0)
+
+    def look():
+        return {derivative(name, net, X, Y, n_threads) for name in DERIVATIVES for n_threads in (1, 2, 3)}
+
+    alone = look()
+    assert len(alone) == len(DERIVATIVES)
+    assert in_threads(look, look, look) == [alone] * 3
+
+
+def test_one_linearized_network_is_used_by_several_threads_at_once():
+    net, X, _ = problem(1)
+    rng = np.random.default_rng(0)
+    seeds, v = rng.standard_normal((2, 200, 5), np.float32), rng.standard_normal(net.plan.n_parameters, np.float32)
+    c = rng.uniform(0, 1, 200).astype(np.float32)
+    with exactly(2):
+        at = native.linearize(net.plan, net.parameters, X.astype(np.float32))
+    pulled, bent = at.pull(seeds), at.bend(at.push(v), seeds[0], seeds[1])
+
+    def look():
+        arrays = []
+        for _ in range(5):
+            other = at.pull(seeds)
+            arrays = [pulled.inputs(), pulled.gradient(c), pulled.squared_norms(), pulled.squares(1.0), bent.gradient(c),
+                      *pulled.moments(c), *at.moments(1.0), at.push(v).z, other.gradient(c)]  # fmt: skip
+        return [array.tobytes() for array in arrays]
+
+    alone = look()
+    assert in_threads(look, look, look) == [alone] * 3
+
+
+@forks
+def test_after_a_fork_a_child_takes_derivatives_with_two_threads_and_gets_the_same_bits():
+    script = """
+from chainrule import derivatives as d
+from chainrule.engine.threads import exactly
+rng = np.random.default_rng(0)
+X, Y = rng.standard_normal((200, 40)), rng.integers(5, size=200)
+net = cr.Network([40, 60, 5], ["relu", "softmax"], "cross_entropy", seed=0, backend="native")
+v = rng.standard_normal(net.plan.n_parameters)
+def taken(n_threads=2):
+    with exactly(n_threads):
+        arrays = [d.per_example_norms(net, X, Y), d.hvp(net, X, Y, v), d.jacobian(net, X), d.clipped_gradient(net, X, Y, 0.1)]
+    return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+print(taken(), in_child(taken), taken(), in_child(lambda: taken(3)), in_child(lambda: in_child(taken)), taken(1))
+"""
+    printed = run(script)
+    assert len(printed) == 6
+    assert len(set(printed)) == 1
 
 
 # --- what a program may do that makes no sense ------------------------------------------------------------------------
