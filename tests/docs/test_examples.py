@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 
 import chainrule as cr
-from chainrule.cli import evaluate, info, main, predict, train
+from chainrule.cli import check, evaluate, info, main, predict, train
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = "../README.md"
@@ -35,6 +35,7 @@ PAGES = (
     "tutorial/first-network.md",
     "how-to/train-from-the-command-line.md",
     "how-to/own-activation-and-cost.md",
+    "how-to/check-gradients.md",
     "how-to/stop-early-and-restore.md",
     "how-to/see-every-derivative.md",
     "how-to/look-at-a-fit.md",
@@ -227,7 +228,7 @@ def test_every_public_name_is_in_the_list_of_names():
     assert [name for name in cr.__all__ if f"`cr.{name}`" not in page] == []
 
 
-@pytest.mark.parametrize("verb", [train.train, evaluate.evaluate, predict.predict, info.info])
+@pytest.mark.parametrize("verb", [train.train, evaluate.evaluate, predict.predict, info.info, check.check])
 def test_every_option_is_in_the_list_of_options_with_its_default(verb):
     page = (DOCS / "reference/command-line.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {verb.__name__}\n")[1].split("\n## ")[0]
