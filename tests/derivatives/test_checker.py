@@ -1,6 +1,7 @@
 """cr.check_gradients: what is right passes on every kind of network, what is wrong is found and named, kinks are kinks."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -307,6 +308,29 @@ def test_every_array_has_its_share_of_a_sample_and_the_rest_is_said():
     assert check_gradients(net, X, Y, max_parameters=300, directions=3, seed=1).projection != report.projection
     few = check_gradients(net, X, Y, max_parameters=1, directions=1)  # one of each array at the least
     assert few.compared == 6
+
+
+@pytest.mark.parametrize("sizes", [[50, 60, 10], [10, 80]])
+def test_rows_that_fit_in_the_budget_stay_in_it(sizes):
+    net = Network(sizes, ["tanh"] * (len(sizes) - 2) + ["softmax"], "cross_entropy")
+    m = 500
+    X, Y = np.random.default_rng(0).standard_normal((m, sizes[0])), np.arange(m) % sizes[-1]
+    row = 8 * (14 * sum(sizes) + 8 * max(sizes))
+    with pytest.raises(InputError, match=r"^X: expected rows that fit in max_memory, 499, got 500 rows\."):
+        check_gradients(net, X, Y, max_memory=row * m - 1)
+    check_gradients(net, X[:9], Y[:9], max_parameters=1)  # what is imported is no workspace
+    tracemalloc.start()
+    check_gradients(net, X, Y, max_parameters=4, directions=1, max_memory=row * m)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < row * m + 20 * 8 * net.plan.n_parameters
+
+
+def test_layers_of_one_activation_are_said_once():
+    net = Network([2, 3, 3, 3, 1], ["tanh", "tanh", "tanh", "identity"])
+    assert check_gradients(net, X[:, :2], np.zeros(4)).checked.startswith(
+        "network 2-3-3-3-1 (tanh × 3, identity; squared_"
+    )
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _TOLERANCE = 1e-7  # of an array's largest entry: a thousand times what differen
 _SAFETY = 8.0  # over √n times the rounding of single numbers: what is added up in a row of n hardly ever adds up so far
 _DRAWS = 3
 _NUDGE = 2.0**-30  # of each number: small enough to be linear, large enough to stand out of float64's own rounding
-_ARRAYS = 14  # for each unit and example, in float64: runs, those on a line, and what differences keep
+_ARRAYS, _AT_WORK = 14, 8  # float64 for each unit and example: runs, on lines and off them; and in the widest layer
 
 
 class NetworkCheck:
@@ -40,7 +41,7 @@ class NetworkCheck:
             expected, got = "rows and targets to check the network at", "none"
             raise InputError(text("X" if X is None else "Y", expected=expected, got=got, hint=hint))
         rows, plan = check_rows(X, net.sizes[0]), net.plan
-        m, at_most = len(rows), max_memory // (8 * _ARRAYS * sum(net.sizes))
+        m, at_most = len(rows), max_memory // (8 * (_ARRAYS * sum(net.sizes) + _AT_WORK * max(net.sizes)))
         if m > at_most:
             hint = (
                 f"Give fewer rows, which are as good a check: X[:{max(1, min(at_most, 50))}]; or a larger max_memory."
@@ -100,7 +101,9 @@ class NetworkCheck:
         n = net.plan.n_parameters
         sample = f"{sum(shares):,} of {n:,} parameters, drawn from every array" if sum(shares) < n else "all parameters"
         widths = "-".join(map(str, net.sizes))
-        functions = f"{', '.join(net.activations)}; {net.cost_function.name}"
+        runs = [(name, len(list(same))) for name, same in groupby(net.activations)]
+        activations = ", ".join(name if times == 1 else f"{name} × {times}" for name, times in runs)
+        functions = f"{activations}; {net.cost_function.name}"
         checked = f"network {widths} ({functions}), {net.plan.dtype}, backend {net.backend}"
         rows = len(self.lines.X)
         reason = (
