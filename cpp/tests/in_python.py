@@ -14,6 +14,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[2]
 TESTS = [
     "tests/engine/test_native_boundary.py",
+    "tests/engine/test_native_linearized.py",
     "tests/engine/test_native_threads.py",
     "tests/training/test_native_training.py",
 ]

@@ -28,7 +28,7 @@ from chainrule.engine import native
 
 core = native._core
 SIZES, M = (3, 4, 2), 5
-BATCH, STEPS = 2, 3
+BATCH, STEPS, S = 2, 3, 2  # S cotangents
 ADAM = [0.9, 0.999, 1e-8, 0.0]
 
 
@@ -52,6 +52,10 @@ class Arguments:
         self.z = [rng.standard_normal((M, k)).astype(self.T) for k in SIZES[1:]]
         self.trainer = core.Trainer(self.plan, "adam", ADAM, BATCH, 1)
         self.trainer.load(self.theta, [], 0)
+        self.seeds = rng.standard_normal((S, M, SIZES[-1])).astype(self.T)
+        self.linearized = core.Linearized(self.plan, self.theta, self.X, 1)
+        self.pushed, self.pulled = self.linearized.push(self.theta), self.linearized.pull(self.seeds)
+        self.bent = self.linearized.bend(self.pushed, self.Y, self.Y)
 
     def out(self, *shape, dtype=None):
         """An array for results, with bytes around it that nobody may write."""
@@ -80,6 +84,19 @@ class Arguments:
             "value_and_gradient": (plan.value_and_gradient, {"theta": self.theta, "X": self.X, "Y": self.Y,
                                                              "weights": self.weights, "gradient": self.out(n),
                                                              "threads": 1}),
+            "Linearized": (core.Linearized, {"plan": plan, "theta": self.theta, "X": self.X, "threads": 1}),
+            "outputs": (self.linearized.outputs, {"z": self.out(M, SIZES[-1]), "a": self.out(M, SIZES[-1])}),
+            "moments of inputs": (self.linearized.moments, {"c": self.weights, "out": [self.out(k, k) for k in (4, 5)]}),
+            "push": (self.linearized.push, {"v": self.theta}),
+            "pull": (self.linearized.pull, {"seeds": self.seeds}),
+            "bend": (self.linearized.bend, {"pushed": self.pushed, "delta": self.Y, "d_delta": self.Y}),
+            "outputs of pushed": (self.pushed.outputs, {"dz": self.out(M, SIZES[-1])}),
+            "inputs": (self.pulled.inputs, {"out": self.out(M, S, SIZES[0])}),
+            "gradient": (self.pulled.gradient, {"c": self.weights, "out": self.out(n)}),
+            "squared_norms": (self.pulled.squared_norms, {"out": self.out(M, dtype=np.float64)}),
+            "squares": (self.pulled.squares, {"c": self.weights, "out": self.out(n)}),
+            "moments": (self.pulled.moments, {"c": self.weights, "out": [self.out(k, k) for k in SIZES[1:]]}),
+            "gradient of bent": (self.bent.gradient, {"c": self.weights, "out": self.out(n)}),
             "Predictor": (core.Predictor, {"plan": plan, "theta": self.theta}),
             "Trainer": (core.Trainer, {"plan": plan, "rule": "adam", "settings": list(ADAM), "batch": BATCH, "threads": 1}),
             "load": (self.trainer.load, {"theta": self.theta, "state": [self.theta, abs(self.theta)], "step": 3}),
@@ -93,6 +110,8 @@ class Arguments:
 
 
 FUNCTIONS = ("Plan", "predict", "forward", "backward", "example_costs", "value_and_gradient",
+             "Linearized", "outputs", "moments of inputs", "push", "pull", "bend", "outputs of pushed", "inputs", "gradient",
+             "squared_norms", "squares", "moments", "gradient of bent",
              "Predictor", "Trainer", "load", "store", "store_state", "run")  # fmt: skip
 
 
@@ -124,6 +143,19 @@ def csr(data=2, indices=(0, 2), indptr=(0, 1, 1, 1, 1, 2), index="int32"):
     return np.ones(data), *(np.zeros(part.shape, index) if index == "V0" else part.astype(index) for part in parts)
 
 
+def interleaved(shape, dtype="float64"):
+    """Records of numbers and a byte: rows begin at no multiple of a number's size."""
+    return np.zeros(shape[:-1], [("x", dtype, shape[-1:]), ("flag", "u1")])["x"]
+
+
+def many(array, count):
+    """The first of `array`'s first axis, again and again, without memory for it."""
+    return np.broadcast_to(array[:1], (count, *array.shape[1:]))
+
+
+OTHERS = core.Linearized(make_plan(), np.zeros(26), np.zeros((M, 3)), 1)
+
+
 # --- each function, right and wrong -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("double", [True, False])
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -134,10 +166,8 @@ def test_right_arguments_are_taken_and_nothing_else_is_written(name, double):
     function(**given)
     assert arguments.unharmed()
     for key, value in kept.items():
-        if key not in ("out", "a", "z", "delta", "x", "gradient", "costs", "norms", "squares") and name not in (
-            "store",
-            "store_state",
-        ):
+        results = ("out", "a", "z", "dz", "delta", "x", "gradient", "costs", "norms", "squares")
+        if name == "bend" or (key not in results and name not in ("store", "store_state")):
             assert np.array_equal(np.concatenate([np.ravel(v) for v in value]) if key == "state" else value,
                                   np.concatenate([np.ravel(v) for v in given[key]]) if key == "state" else given[key])  # fmt: skip
 
@@ -181,6 +211,33 @@ WRONG = [
     ("run", {"penalties": np.ones(4)}, ValueError, r"penalties: expected shape \(3,\), got shape \(4,\)"),
     ("run", {"factors": np.ones((3, 1))}, ValueError, r"factors: expected shape \(3,\), got shape \(3, 1\)"),
     ("run", {"norms": np.ones(1)}, ValueError, r"norms: expected shape \(3,\), got shape \(1,\)"),
+    ("Linearized", {"theta": np.zeros(25)}, ValueError, r"theta: expected shape \(26,\), got shape \(25,\)"),
+    ("Linearized", {"X": np.zeros((5, 4))}, ValueError, r"X: expected shape \(m, 3\), got shape \(5, 4\)"),
+    ("Linearized", {"X": np.zeros((0, 3))}, ValueError, r"X: expected at least one row, got none"),
+    ("outputs", {"z": np.zeros((5, 3))}, ValueError, r"z: expected shape \(5, 2\), got shape \(5, 3\)"),
+    ("outputs", {"a": np.zeros(10)}, ValueError, r"a: expected shape \(5, 2\), got shape \(10,\)"),
+    ("moments of inputs", {"c": np.ones(4)}, ValueError, r"c: expected shape \(5,\), got shape \(4,\)"),
+    ("moments of inputs", {"out": []}, ValueError, r"out: expected 2 arrays, got 0"),
+    ("moments of inputs", {"out": [np.zeros((3, 3)), np.zeros((5, 5))]}, ValueError, r"out: expected shape \(4, 4\), got shape \(3, 3\)"),
+    ("push", {"v": np.zeros(25)}, ValueError, r"v: expected shape \(26,\), got shape \(25,\)"),
+    ("pull", {"seeds": np.zeros((5, 2))}, ValueError, r"seeds: expected shape \(any, 5, 2\), got shape \(5, 2\)"),
+    ("pull", {"seeds": np.zeros((2, 4, 2))}, ValueError, r"seeds: expected shape \(any, 5, 2\), got shape \(2, 4, 2\)"),
+    ("pull", {"seeds": np.zeros((2, 5, 2, 1))}, ValueError, r"seeds: expected shape \(any, 5, 2\), got shape \(2, 5, 2, 1\)"),
+    ("pull", {"seeds": np.zeros((0, 5, 2))}, ValueError, r"seeds: expected at least one row, got none"),
+    ("bend", {"delta": np.zeros((4, 2))}, ValueError, r"delta: expected shape \(5, 2\), got shape \(4, 2\)"),
+    ("bend", {"d_delta": np.zeros((5, 3))}, ValueError, r"d_delta: expected shape \(5, 2\), got shape \(5, 3\)"),
+    ("outputs of pushed", {"dz": np.zeros((2, 5))}, ValueError, r"dz: expected shape \(5, 2\), got shape \(2, 5\)"),
+    ("inputs", {"out": np.zeros((5, 1, 3))}, ValueError, r"out: expected shape \(5, 2, 3\), got shape \(5, 1, 3\)"),
+    ("inputs", {"out": np.zeros((2, 5, 3))}, ValueError, r"out: expected shape \(5, 2, 3\), got shape \(2, 5, 3\)"),
+    ("inputs", {"out": np.zeros((5, 6))}, ValueError, r"out: expected shape \(5, 2, 3\), got shape \(5, 6\)"),
+    ("gradient", {"c": np.ones((5, 1))}, ValueError, r"c: expected shape \(5,\), got shape \(5, 1\)"),
+    ("gradient", {"out": np.zeros(27)}, ValueError, r"out: expected shape \(26,\), got shape \(27,\)"),
+    ("squared_norms", {"out": np.zeros(4)}, ValueError, r"out: expected shape \(5,\), got shape \(4,\)"),
+    ("squares", {"out": np.zeros((26, 1))}, ValueError, r"out: expected shape \(26,\), got shape \(26, 1\)"),
+    ("moments", {"out": [np.zeros((4, 4))]}, ValueError, r"out: expected 2 arrays, got 1"),
+    ("moments", {"out": [np.zeros((4, 4)), np.zeros((3, 3))]}, ValueError, r"out: expected shape \(2, 2\), got shape \(3, 3\)"),
+    ("gradient of bent", {"c": np.ones(6)}, ValueError, r"c: expected shape \(5,\), got shape \(6,\)"),
+    ("gradient of bent", {"out": np.zeros(0)}, ValueError, r"out: expected shape \(26,\), got shape \(0,\)"),
     # what the numbers say
     ("run", {"rows": np.array([0, 1, 2, 3, 5])}, ValueError, r"rows: expected 0 to 4, got 5"),
     ("run", {"rows": np.array([0, 1, 2, 3, -1])}, ValueError, r"rows: expected 0 to 4, got -1"),
@@ -196,7 +253,9 @@ WRONG = [
     ("run", {"Y": np.array([0, 1, 0, 1, -1])}, ValueError, r"Y: expected class indices 0 to 1, got -1"),
     ("run", {"Y": np.zeros(5)}, ValueError, r"Y: expected int64 class indices \(m,\), or shape \(m, 2\), got .*float64"),
     ("run", {"Y": np.zeros(5, I4)}, ValueError, r"Y: expected int64 class indices \(m,\), or shape \(m, 2\), got .*int32"),
+    ("bend", {"pushed": OTHERS.push(np.zeros(26))}, ValueError, r"pushed: expected what this object pushed, got another's"),
     # sparse rows
+    ("Linearized", {"X": csr(indices=(0, 3))}, ValueError, r"X: expected column indices 0 to 2, got 3"),
     ("run", {"X": csr(indptr=(0, 2, 1, 1, 1, 2))}, ValueError, r"X: expected indptr that rises from 0 to at most 2, got 1 at 2"),
     ("run", {"X": csr(indptr=(0, 1, 1, 1, 1, 3))}, ValueError, r"X: expected indptr that rises from 0 to at most 2, got 3 at 5"),
     ("run", {"X": csr(indptr=(1, 1, 1, 1, 1, 2))}, ValueError, r"X: expected indptr that rises from 0 to at most 2, got 1 at 0"),
@@ -227,7 +286,31 @@ WRONG = [
     ("run", {"rows": np.arange(5, dtype=I4)}, ValueError, r"rows: expected dtype int64, got int32"),
     ("run", {"bounds": np.arange(4, dtype=F8)}, ValueError, r"bounds: expected dtype int64, got float64"),
     ("run", {"rates": np.ones(3, F4)}, ValueError, r"rates: expected dtype float64, got float32"),
+    ("Linearized", {"theta": np.zeros(26, F4)}, ValueError, r"theta: expected dtype float64, got float32"),
+    ("Linearized", {"X": np.zeros((5, 3), complex)}, ValueError, r"X: expected real numbers .*, got format 'Zd'"),
+    ("outputs", {"a": np.zeros((5, 2), F4)}, ValueError, r"a: expected dtype float64, got float32"),
+    ("push", {"v": np.zeros(26, F4)}, ValueError, r"v: expected dtype float64, got float32"),
+    ("pull", {"seeds": np.zeros((2, 5, 2), F4)}, ValueError, r"seeds: expected dtype float64, got float32"),
+    ("pull", {"seeds": np.zeros((2, 5, 2), ">f8")}, ValueError, r"seeds: expected real numbers .*, got format '>d'"),
+    ("pull", {"seeds": np.zeros((2, 5, 2), "V0")}, ValueError, r"seeds: expected real numbers .*, got format"),
+    ("bend", {"d_delta": np.zeros((5, 2), I8)}, ValueError, r"d_delta: expected dtype float64, got int64"),
+    ("inputs", {"out": np.zeros((5, 2, 3), F4)}, ValueError, r"out: expected dtype float64, got float32"),
+    ("gradient", {"c": np.ones(5, F4)}, ValueError, r"c: expected dtype float64, got float32"),
+    ("squared_norms", {"out": np.zeros(5, F4)}, ValueError, r"out: expected dtype float64, got float32"),
+    ("moments", {"out": [np.zeros((4, 4), F4), np.zeros((2, 2))]}, ValueError, r"out: expected dtype float64, got float32"),
     # layouts
+    ("pull", {"seeds": np.zeros((2, 5, 4))[..., ::2]}, ValueError, r"seeds: expected an aligned array whose last axis is contiguous, got other"),
+    ("pull", {"seeds": np.zeros((2, 5, 2))[..., ::-1]}, ValueError, r"seeds: expected an aligned array whose last axis is contiguous, got other"),
+    ("pull", {"seeds": unaligned((2, 5, 2))}, ValueError, r"seeds: expected an aligned array .*, got other strides or alignment"),
+    ("pull", {"seeds": interleaved((2, 5, 2))}, ValueError, r"seeds: expected an aligned array .*, got other strides or alignment"),
+    ("inputs", {"out": np.zeros((5, 2, 6))[..., ::2]}, ValueError, r"out: expected an aligned array whose last axis is contiguous, got other"),
+    ("inputs", {"out": np.zeros((3, 2, 5)).T}, ValueError, r"out: expected an aligned array whose last axis is contiguous, got other"),
+    ("inputs", {"out": unaligned((5, 2, 3))}, ValueError, r"out: expected an aligned array .*, got other strides or alignment"),
+    ("inputs", {"out": interleaved((5, 2, 3))}, ValueError, r"out: expected an aligned array .*, got other strides or alignment"),
+    ("bend", {"delta": np.zeros((2, 5)).T}, ValueError, r"delta: expected a C-contiguous, aligned array .*, got other"),
+    ("push", {"v": np.zeros(26)[::-1]}, ValueError, r"v: expected a C-contiguous, aligned array .*, got other"),
+    ("moments", {"out": [np.zeros((4, 8))[:, ::2], np.zeros((2, 2))]}, ValueError, r"out: expected a C-contiguous, aligned array .*, got other"),
+    ("squares", {"c": unaligned((5,))}, ValueError, r"c: expected a C-contiguous, aligned array .*, got .*alignment"),
     ("predict", {"out": np.zeros((2, 5)).T}, ValueError, r"out: expected a C-contiguous, aligned array of shape \(5, 2\), got other strides"),
     ("predict", {"out": np.zeros((5, 4))[:, ::2]}, ValueError, r"out: expected a C-contiguous, aligned array .*, got other strides"),
     ("predict", {"out": unaligned((5, 2))}, ValueError, r"out: expected a C-contiguous, aligned array .*, got .*alignment"),
@@ -245,7 +328,23 @@ WRONG = [
     ("predict", {"X": released()}, (ValueError, BufferError), r"X: expected an array, got .*released memoryview"),
     ("predict", {"X": closed_map()}, (ValueError, BufferError), r"X: expected an array, got .*mmap closed"),
     ("run", {"X": (released(), *csr()[1:])}, (ValueError, BufferError), r"X: expected an array, got .*released memoryview"),
+    ("outputs", {"z": read_only((5, 2))}, (ValueError, BufferError), r"z: expected a writable array, got .*read-only"),
+    ("inputs", {"out": read_only((5, 2, 3))}, (ValueError, BufferError), r"out: expected a writable array, got .*read-only"),
+    ("inputs", {"out": np.broadcast_to(np.zeros(3), (5, 2, 3))}, (ValueError, BufferError), r"out: expected a writable array, got .*read-only"),
+    ("moments", {"out": [read_only((4, 4)), np.zeros((2, 2))]}, (ValueError, BufferError), r"out: expected a writable array, got"),
+    ("gradient of bent", {"out": read_only(26)}, (ValueError, BufferError), r"out: expected a writable array, got .*read-only"),
+    ("pull", {"seeds": released()}, (ValueError, BufferError), r"seeds: expected an array, got .*released memoryview"),
+    ("push", {"v": closed_map()}, (ValueError, BufferError), r"v: expected an array, got .*mmap closed"),
     # what is no array
+    ("pull", {"seeds": None}, TypeError, r"\bseeds: object"),
+    ("pull", {"seeds": [[[1.0, 2.0]] * 5]}, TypeError, r"seeds: expected an array, got .*list"),
+    ("moments", {"out": None}, TypeError, r"\bout: collections.abc.Sequence"),
+    ("moments of inputs", {"out": [None, None]}, TypeError, r"out: expected an array, got .*NoneType"),
+    ("squares", {"c": "heavy"}, TypeError, r"c: expected an array, got .*str"),
+    ("gradient", {"out": None}, TypeError, r"\bout: object"),
+    ("bend", {"pushed": None}, TypeError, r"pushed: chainrule._core.Pushed"),
+    ("bend", {"pushed": OTHERS}, TypeError, r"pushed: chainrule._core.Pushed"),
+    ("Linearized", {"plan": None}, TypeError, r"plan: chainrule._core.Plan"),
     ("predict", {"theta": "abc"}, TypeError, r"theta: expected an array, got .*str"),
     ("predict", {"X": "abc"}, TypeError, r"X: expected an array, got .*str"),
     ("predict", {"X": [[1.0, 2.0, 3.0]]}, TypeError, r"X: expected an array, got .*list"),
@@ -264,6 +363,7 @@ WRONG = [
     ("Predictor", {"plan": None}, TypeError, r"plan: chainrule._core.Plan"),
     ("Trainer", {"plan": "plan"}, TypeError, r"plan: chainrule._core.Plan"),
     # settings
+    ("Linearized", {"threads": 0}, ValueError, r"threads: expected 1 to 1024, got 0"),
     ("predict", {"threads": 0}, ValueError, r"threads: expected 1 to 1024, got 0"),
     ("forward", {"threads": -1}, ValueError, r"threads: expected 1 to 1024, got -1"),
     ("backward", {"threads": 1025}, ValueError, r"threads: expected 1 to 1024, got 1025"),
@@ -294,6 +394,9 @@ WRONG = [
     ("Plan", {"cost": ("mse", 0.0)}, ValueError, r'cost: expected one that is built in, got "mse"'),
     ("Plan", {"cost": "huber"}, TypeError, r"cost: tuple\[str, float\]"),
     # more than there is memory
+    ("Linearized", {"X": many(np.zeros((1, 3)), 2**40)}, MemoryError, r"a batch of \d+ rows: expected arrays that fit in memory, got \d+ bytes"),
+    ("pull", {"seeds": many(np.zeros((1, 5, 2)), 2**40)}, MemoryError, r"1099511627776 cotangents of 5 rows: expected arrays that fit in memory, got \d{14,} bytes\. Pull fewer"),
+    ("pull", {"seeds": many(np.zeros((1, 5, 2)), 2**56)}, MemoryError, r"\d{17} cotangents of 5 rows: expected arrays that fit in memory, got 9\d{18} bytes\. Pull fewer"),
     ("Plan", {"sizes": [2**40, 2**40, 2]}, MemoryError, r"sizes: expected arrays that fit in memory, got more than 10\^17 numbers\. Make"),
     ("Plan", {"sizes": [2**63 - 1, 1, 2**63 - 1]}, MemoryError, r"sizes: expected arrays that fit in memory, got more than"),
     ("Trainer", {"batch": 10**12}, MemoryError, r"a batch of 1000000000000 rows: expected arrays that fit in memory, got \d{13,} bytes\. Make batch_size smaller"),
@@ -313,7 +416,7 @@ def test_a_wrong_argument_is_named_with_what_was_expected_and_what_came(name, ch
     # a text of the binding library's own begins with the function and lists its arguments and their types
     assert re.search(message, text) if "incompatible function arguments" in text else re.match(message, text), text
     assert arguments.unharmed()
-    function(**Arguments().of(name)[1])  # what failed has broken nothing
+    function(**arguments.of(name)[1])  # what failed has broken nothing
 
 
 def test_an_argument_too_few_too_many_or_unknown():
@@ -380,7 +483,71 @@ def test_a_trainer_and_a_predictor_keep_what_they_stand_on():
     assert len(ballast) == 1000
 
 
+def test_what_comes_of_a_linearized_network_keeps_it_and_the_plan():
+    kept = Arguments()
+    alone = Arguments()
+    things = alone.pushed, alone.pulled, alone.bent
+    del alone
+    gc.collect()
+    ballast = [np.zeros(k) for k in (26, 15, 10, 30) for _ in range(500)]
+    for thing, name, of_kept in zip(
+        things, ("outputs", "gradient", "gradient"), (kept.pushed, kept.pulled, kept.bent), strict=True
+    ):
+        got, expected = ((np.empty((M, 2)),) if name == "outputs" else (None, np.empty(26)) for _ in range(2))
+        getattr(thing, name)(*got)
+        getattr(of_kept, name)(*expected)
+        assert got[-1].tobytes() == expected[-1].tobytes()
+    assert len(ballast) == 2000
+
+
+def test_nothing_that_was_handed_over_is_looked_at_again():
+    """Of θ, X, v, seeds and δ there are copies, so that they may change and go."""
+    arguments, expected = Arguments(), {}
+    results = ("outputs", "outputs of pushed", "inputs", "gradient", "squared_norms", "squares", "gradient of bent")
+    for changes in (False, True):
+        if changes:
+            for array in (arguments.theta, arguments.X, arguments.seeds, arguments.Y):
+                array[...] = np.nan
+        for name in results:
+            function, given = arguments.of(name)
+            function(**given)
+            last = list(given.values())[-1].tobytes()
+            assert expected.setdefault(name, last) == last
+
+
+def test_seeds_and_gradients_in_the_inputs_may_lie_at_any_strides_of_whole_numbers():
+    arguments = Arguments()
+    seeds, at, plain = arguments.seeds, arguments.linearized, np.empty((M, S, 3))
+    arguments.pulled.inputs(plain)
+    wide = np.full((M + 2, 2 * S, 5), np.nan)
+    wide[1:-1, ::2, 1:3] = seeds.transpose(1, 0, 2)
+    for same in (wide[1:-1, ::2, 1:3].transpose(1, 0, 2), seeds[::-1, ::-1].copy()[::-1, ::-1]):
+        out = np.full((M, S, 3), np.nan)
+        at.pull(same).inputs(out)
+        assert out.tobytes() == plain.tobytes()
+    one = np.broadcast_to(seeds[:1, :1], seeds.shape)  # strides of 0
+    out, expected = np.empty((M, S, 3)), np.empty((M, S, 3))
+    at.pull(one).inputs(out)
+    at.pull(one.copy()).inputs(expected)
+    assert out.tobytes() == expected.tobytes()
+    single = core.Linearized(make_plan((3, 1)), np.ones(4), arguments.X, 1)
+    for seeds_of_one in (np.ones((2, M, 1)), np.ones((2, M, 3))[..., ::3]):  # whose own stride says nothing
+        single.pull(seeds_of_one).inputs(out)
+        assert (out == 1).all()
+    room = arguments.out(S + 1, M, 7)
+    room[...] = -77
+    arguments.pulled.inputs(room[:0:-1, ::-1, 2:5].transpose(1, 0, 2))
+    assert room[:0:-1, ::-1, 2:5].transpose(1, 0, 2).tobytes() == plain.tobytes()
+    room[:0:-1, ::-1, 2:5] = -77
+    assert (room == -77).all()
+    assert arguments.unharmed()
+
+
 THINGS = {
+    "Linearized": (lambda: Arguments().linearized, lambda at: at.push(np.zeros(26))),
+    "Pushed": (lambda: Arguments().pushed, lambda pushed: pushed.outputs(np.zeros((M, 2)))),
+    "Pulled": (lambda: Arguments().pulled, lambda pulled: pulled.squared_norms(np.zeros(M))),
+    "Bent": (lambda: Arguments().bent, lambda bent: bent.gradient(None, np.zeros(26))),
     "Plan": (make_plan, lambda plan: plan.n_parameters),
     "Trainer": (lambda: core.Trainer(make_plan(), "sgd", [], BATCH, 1), lambda trainer: trainer.store(np.zeros(26))),
     "Predictor": (lambda: core.Predictor(make_plan(), np.zeros(26)), lambda predictor: predictor(np.zeros((1, 3)))),
