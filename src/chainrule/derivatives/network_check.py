@@ -78,7 +78,8 @@ class NetworkCheck:
         with np.errstate(all="ignore"):  # where a step leaves the numbers, the difference is not finite, and says so
             for (symbol, layer, at), share in zip(blocks, shares, strict=True):
                 got, size = self.flat[at.start : at.stop], float(self._sizes[at.start : at.stop].max())
-                allowed = self._allowed(size, np.abs(self._nudged[:, at.start : at.stop]).max())
+                largest = float(np.max(np.abs(got), where=np.isfinite(got), initial=0.0))
+                allowed = self._allowed(size, largest, np.abs(self._nudged[:, at.start : at.stop]).max())
                 relative = max(relative, allowed / size if size > 0 else 0.0)
                 places = np.arange(len(got))
                 if share < len(got):
@@ -154,9 +155,9 @@ class NetworkCheck:
             along.append(((self._u * jvp(forward, run.a[0], self._v)).sum() - pushed) / _NUDGE)
         self._nudged, self._nudged_x, self._nudged_push = np.stack(flat), np.stack(x), np.nan_to_num(along)
 
-    def _allowed(self, size: float, change: float) -> float:
-        """The tolerance for a number of this size that nudging changes by this part of the nudge."""
-        return float(self._tolerance * size + self._unit * self._length * (size + change))
+    def _allowed(self, size: float, got: float, change: float) -> float:
+        """The tolerance for `got`, of this size without signs, that nudging changes by this part of the nudge."""
+        return float(self._tolerance * size + self._unit * self._length * (got + change))
 
     # --- comparisons --------------------------------------------------------------------------------------------------
     def _of_layer(self, layer: int) -> list[tuple[str, Block]]:
@@ -175,13 +176,14 @@ class NetworkCheck:
         moves = np.flatnonzero(signs)  # 0 times NaN is NaN, and the NaN may be in the other part
         g, sizes = (vector[at.start : at.stop][moves] for vector in (self.flat, self._sizes))
         change = np.abs(self._nudged[:, at.start : at.stop] @ signs).max()
-        allowed = self._allowed(float(np.linalg.norm(sizes)), change)
+        allowed = self._allowed(float(np.linalg.norm(sizes)), float(np.linalg.norm(g[np.isfinite(g)])), change)
         return self._compare(self.lines.of_parameters(layer, signs.reshape(at.shape)), g @ signs[moves], allowed)
 
     def _along_X(self, V: _F) -> tuple[Comparison, Callable[[], str]]:
         m = len(V)
         change = np.abs((self._nudged_x * V).sum(axis=(1, 2))).max() / m
-        allowed = self._allowed(float(np.linalg.norm(self.x)) / m, change)
+        size = float(np.linalg.norm(self.x[np.isfinite(self.x)])) / m
+        allowed = self._allowed(size, size, change)
         return self._compare(self.lines.of_X(V), float((self.x * V).sum()) / m, allowed, np.full(m, 1 / m))
 
     def _compare(

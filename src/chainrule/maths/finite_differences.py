@@ -169,16 +169,16 @@ def compare(
     def agrees() -> NDArray[np.bool_]:
         return np.asarray(np.abs(got - expected) <= np.maximum(tolerance, error))  # False for what is not finite
 
-    kink = np.zeros(got.shape, dtype=np.bool_)
-    if not agrees().all():
+    again, kink = ~agrees(), np.zeros(got.shape, dtype=np.bool_)
+    if again.any():
         # the smallest step at which rounding is a hundredth of what is to be told
         off = np.abs(got - expected)
-        ask = ~agrees() & np.isfinite(off)
-        least = np.where(ask, 300 * of_total / np.where(ask, off, 1.0), np.inf)
+        finite = again & np.isfinite(off)
+        least = np.where(finite, 300 * of_total / np.where(finite, off, 1.0), np.inf)
         step = np.fmin(found.step, _narrowed(np.asarray(least), found.step))
         coarse, fine = map(total, extrapolated(phi, step, 2))
-        expected = np.where(agrees(), expected, coarse)
-        error = np.where(expected == coarse, np.abs(coarse - fine) + 3 * of_total / _like(step, coarse), error)
+        expected = np.where(again, coarse, expected)
+        error = np.where(again, np.abs(coarse - fine) + 3 * of_total / _like(step, coarse), error)
         jump = total(slope_jump(phi, np.maximum(step, np.minimum(near_kink, start)), noise))
         if near_kink == 0:
             # a difference that straddles a kink is the mean of both slopes; a tenth more, as up to 23/300 was taken off
