@@ -250,6 +250,12 @@ DERIVATIVES = (
     (derivatives.input_hessian, "Hessian in the input, `cr.derivatives.input_hessian`"),
 )
 
+CHECKER = (
+    (finite_differences.rounding, "rounding of a function along a line"),
+    (finite_differences.difference, "difference with a chosen step, `cr.check_gradients`"),
+    (finite_differences.slope_jump, "jump of a slope"),
+)
+
 ETAS = ("Constant", "Step", "Exponential", "Cosine", "InverseScaling", "WarmUp", "Adaptive")
 
 
@@ -388,6 +394,8 @@ def equations_page() -> Iterator[str]:
         f"h = {finite_differences.STEP:g}. A user's own derivative is refused where it differs from this by more than "
         f"{finite_differences.TOLERANCE:g} of max(1, |f'|). Computed by: {link(finite_differences.derivative_along)}."
     )
+    for function, title in CHECKER:
+        yield from described(function, title)
 
 
 def described(thing: Any, title: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""(E-fd), (E51) to (E53): the step that is chosen, the error that is estimated, and kinks that are told from curvature."""
+"""(E-fd), (E48) to (E50): the step that is chosen, the error that is estimated, and kinks that are told from curvature."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ SMOOTH = {  # φ, φ'(0), and how far it may be followed
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_E52_the_difference_is_as_exact_as_it_says_and_nearly_as_exact_as_can_be(name):
+def test_E49_the_difference_is_as_exact_as_it_says_and_nearly_as_exact_as_can_be(name):
     phi, exact, start = SMOOTH[name]
     noise = rounding(phi, np.array(1e-11))
     found = difference(phi, np.array(start), noise)
@@ -26,7 +26,7 @@ def test_E52_the_difference_is_as_exact_as_it_says_and_nearly_as_exact_as_can_be
     assert found.error < 1e-10 * scale  # plain central differences leave 1e-10 at their best step
 
 
-def test_E52_each_line_has_a_step_of_its_own():
+def test_E49_each_line_has_a_step_of_its_own():
     speed = np.array([0.1, 1.0, 10.0, 1000.0])
     found = difference(lambda t: np.sin(speed * t + 1), np.full(4, 0.05), np.full(4, 1e-16))
     np.testing.assert_allclose(found.value, speed * np.cos(1), rtol=1e-10)  # ten times what rounding leaves
@@ -37,7 +37,7 @@ def test_E52_each_line_has_a_step_of_its_own():
     np.testing.assert_allclose(rows.value, speed[:, None] * [1.0, 2.0], rtol=1e-10)
 
 
-def test_E51_rounding_is_that_of_the_sums_that_are_made():
+def test_E48_rounding_is_that_of_the_sums_that_are_made():
     rng = np.random.default_rng(0)
     a, w = rng.standard_normal((50, 1000)), rng.standard_normal(1000)
     noise = rounding(lambda t: (a + t) @ w, np.array(1e-11))
@@ -47,7 +47,7 @@ def test_E51_rounding_is_that_of_the_sums_that_are_made():
     assert rounding(np.abs, np.array(1e-11)) < 1e-26  # a kink at 0 is none of it
 
 
-def test_E53_the_jump_of_a_slope_is_told_from_curvature():
+def test_E50_the_jump_of_a_slope_is_told_from_curvature():
     h, noise = np.array(1e-3), np.array(2e-16)
     assert slope_jump(lambda t: np.abs(t) + 5 * t + 100 * t**2, h, noise) == pytest.approx(2, rel=1e-6)
     assert slope_jump(lambda t: 1 + 1000 * t**2 + t**3, h, noise) == 0

@@ -33,7 +33,7 @@ def check_gradients(
     seed: int = 0,
     max_memory: int = MAX_MEMORY,
 ) -> GradientReport:
-    """Hold derivatives against central differences (E52), in float64, and Jᵀ against J.
+    """Hold derivatives against central differences (E49), in float64, and Jᵀ against J.
 
     Of a network: ∂C/∂θ (E10), entry by entry, each array of it along random directions, and ∂C_i/∂x (E9) along random
     directions; then ⟨u, Jv⟩ = ⟨Jᵀu, v⟩ with J = ∂a^L/∂x and random u, v. What is checked is what the network's own

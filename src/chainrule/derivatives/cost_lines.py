@@ -99,7 +99,7 @@ class CostLines:
         return lambda t: c * self._costs(self._moved(move, t))
 
     def noise(self, layer: int, c: _F) -> _F:
-        """ε of c_i C_i, (m,), on a line of layer ℓ (E51)."""
+        """ε of c_i C_i, (m,), on a line of layer ℓ (E48)."""
         return c * self._noise(layer)
 
     def _find_noise(self, layer: int) -> _F:
@@ -130,7 +130,7 @@ class CostLines:
         yield L + 1, fastest(self.run.a[L], [end.a[L] for end in ends])
 
     def jump(self, crossings: list[Crossing], within: float, c: _F) -> float:
-        """Σ |jump of the slope of c_i C_i| over the kinks that a line meets within some t, each by itself (E53).
+        """Σ |jump of the slope of c_i C_i| over the kinks that a line meets within some t, each by itself (E50).
 
         One weighted input of each row moves at a time, so that the kinks of a row can't cancel.
         """

@@ -55,7 +55,7 @@ def _itself(values: _F) -> _F:
 
 
 def rounding(phi: Line, spacing: _F) -> _F:
-    """(E51) How far rounding moves φ near 0, of φ's shape: ε = √(mean of (Δ⁴φ)²/70) over t = s, 2s, …, 8s.
+    """(E48) How far rounding moves φ near 0, of φ's shape: ε = √(mean of (Δ⁴φ)²/70) over t = s, 2s, …, 8s.
 
     s is so small that a smooth φ has no fourth difference Δ⁴ there but that of its rounding, whose variance it
     multiplies by 70. t is above 0, so that a kink at 0 has none either. The rounding of φ itself, 1.1e-16 φ, is the
@@ -67,7 +67,7 @@ def rounding(phi: Line, spacing: _F) -> _F:
 
 
 def difference(phi: Line, start: _F, noise: _F, total: Callable[[_F], _F] = _itself) -> Difference:
-    """(E52) φ'(0) ≈ R(h) with h = (360 ε/|φ⁽⁵⁾|)^{1/5}, at most `start`: its error h⁴|φ⁽⁵⁾|/480 + 3ε/h is least there.
+    """(E49) φ'(0) ≈ R(h) with h = (360 ε/|φ⁽⁵⁾|)^{1/5}, at most `start`: its error h⁴|φ⁽⁵⁾|/480 + 3ε/h is least there.
 
     φ⁽⁵⁾ ≈ 512 (R(h) − R(h/2))/h⁴ at h = start, and again at the h that it gives while that is less than half of the
     one before. Where rounding hides it, it is too large and h stays near `start`. The error's estimate is
@@ -113,7 +113,7 @@ def _narrowed(steps: _F, start: _F) -> _F:
 
 
 def slope_jump(phi: Line, step: _F, noise: _F) -> _F:
-    """(E53) How far the slope of φ jumps at 0: |4 S(h/4) − S(h)|/3 with S(h) = (φ(h) − 2φ(0) + φ(−h))/h.
+    """(E50) How far the slope of φ jumps at 0: |4 S(h/4) − S(h)|/3 with S(h) = (φ(h) − 2φ(0) + φ(−h))/h.
 
     S(h) is φ'(0+) − φ'(0−) at a kink, and hφ''(0) where there is none, which this extrapolation cancels. What rounding
     alone may give, 23ε/h, is taken off.
