@@ -8,6 +8,7 @@
 
 #include "chainrule/linearized.hpp"
 #include "chainrule/panels.hpp"
+#include "compare.hpp"
 #include "naive_linearized.hpp"
 #include "networks.hpp"
 #include "panels.hpp"
@@ -25,6 +26,7 @@ extern "C" __attribute__((visibility("default"))) void* aligned_alloc(std::size_
 namespace {
 
 using namespace chainrule;
+using check::compare;
 using check::Data;
 using check::nan_of;
 using check::Net;
@@ -33,11 +35,6 @@ using naive::at;
 using naive::Exact;
 using naive::row_of;
 using naive::Vector;
-
-// Of an array's largest entry: a hundred roundings, as in passes.cpp. Only an output of a single row comes near, whose
-// summands cancel; everything else keeps to a fifth of it.
-template <class T>
-constexpr double tolerance = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
 
 template <class T>
 using Named = std::vector<std::pair<std::string, Vector<T>>>;
@@ -170,19 +167,6 @@ Named<R> expected(const Linearized<T>& net, const Data<T>& data, const Given<T>&
     return all;
 }
 
-template <class T, class R>
-void compare(const Vector<T>& got, const Vector<R>& exact, const std::string& what) {
-    R largest = 0, worst = 0;
-    for (const R e : exact) largest = std::max(largest, std::fabs(e));
-    bool numbers = got.size() == exact.size();
-    for (std::size_t e = 0; e < std::min(got.size(), exact.size()); ++e) {
-        worst = std::max(worst, std::fabs(static_cast<R>(got[e]) - exact[e]));
-        numbers = numbers && !std::isnan(got[e]);
-    }
-    CHECK(numbers && worst <= static_cast<R>(tolerance<T>) * largest,
-          what << ": off by " << worst << " where the largest entry is " << largest);
-}
-
 template <class T>
 Vector<double> squared_norms(const Linearized<T>& net, const Given<T>& given) {
     const Index outputs = net.net.plan.outputs();
@@ -197,8 +181,8 @@ void linearized(const Net& spec, Index m, Index S, bool counted, bool naively) {
     const Data<T> data(spec, m);
     const Given<T> given(plan, m, S);
     const Rows X = rows_of(data.X, m, plan.inputs());
-    const std::string what = spec.name + ' ' + check::name_of<T>() + ", " + std::to_string(m) + " rows, " +
-                             std::to_string(S) + " cotangents" + (counted ? ", counted: " : ": ");
+    const std::string what = spec.name + ", " + std::to_string(m) + " rows, " + std::to_string(S) + " cotangents" +
+                             (counted ? ", counted: " : ": ");
     const Linearized<T> net(plan, data.theta.data(), X, 1);
     CHECK(net.finite, what << "finite rows");
     const Named<T> first = results(net, given, counted);

@@ -4,35 +4,20 @@
 #include <limits>
 
 #include "chainrule/network.hpp"
+#include "compare.hpp"
 #include "naive.hpp"
 #include "networks.hpp"
 
 namespace {
 
 using namespace chainrule;
+using check::compare;
 using check::Data;
 using check::Net;
 using check::rows_of;
+using check::tolerance;
 using naive::at;
 using naive::Exact;
-
-// Of an array's largest entry: a hundred roundings, one in each step through layers of up to 130 summands that mostly
-// cancel each other's, as they would in any order.
-template <class T>
-constexpr double tolerance = 100 * static_cast<double>(std::numeric_limits<T>::epsilon());
-
-template <class T, class R>
-void compare(const std::vector<T>& got, const naive::Vector<R>& expected, const std::string& what) {
-    R largest = 0, worst = 0;
-    for (const R e : expected) largest = std::max(largest, std::fabs(e));
-    bool numbers = got.size() == expected.size();
-    for (std::size_t e = 0; e < std::min(got.size(), expected.size()); ++e) {
-        worst = std::max(worst, std::fabs(static_cast<R>(got[e]) - expected[e]));
-        numbers = numbers && !std::isnan(got[e]);
-    }
-    CHECK(numbers && worst <= static_cast<R>(tolerance<T>) * largest,
-          what << ' ' << check::name_of<T>() << ": off by " << worst << " where the largest entry is " << largest);
-}
 
 template <class T>
 struct Arrays {
