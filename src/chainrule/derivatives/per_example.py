@@ -18,6 +18,7 @@ from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of
 from chainrule.derivatives.parameters import write_gradients
 from chainrule.engine import reference
 from chainrule.engine.backend import Pulled
+from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text
 from chainrule.maths.settings import real_number
@@ -194,6 +195,8 @@ def gradient_noise_scale(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory
     if m < 2:
         hint = "How much gradients differ takes two of them."
         raise InputError(text("X", expected="at least two rows", got="one row", hint=hint))
+    if net.dtype != np.float64:
+        check_finite(examples.X, net.plan.dtype, "X")  # as float64 holds what the network doesn't
     total, squares = np.zeros(net.plan.n_parameters), 0.0
     for _, pulled in _pulled(examples.in_float64(), max_memory, fixed=_VECTORS * net.plan.n_parameters):
         total += pulled.gradient(1.0)
