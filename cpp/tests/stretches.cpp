@@ -141,12 +141,12 @@ void bend(const Kernels<T>& k) {
                 const Vector<R> z = row_of(layer.z, n), zdot = row_of(dz, n), cotangent = row_of(e, n),
                                 moving = row_of(d_e, n);
                 const Vector<R> exact_delta = naive::activation_vjp(g, p, z, cotangent);
+                const Vector<R> a = naive::softmax(z);
                 const Vector<R> exact_bent = naive::bent(g, p, z, zdot, cotangent, moving);
                 for (Index j = 0; j < columns; ++j) {
                     R of_delta, of_bent;             // sizes of summands
                     if (g == Activation::softmax) {  // every entry of each vector is at most 1
-                        const R a = naive::softmax(z)[at(j)];
-                        of_delta = 2 * a, of_bent = 8 * a;
+                        of_delta = 2 * a[at(j)], of_bent = 8 * a[at(j)];
                     } else {
                         const naive::Activated<R> first = naive::activated(g, p, z[at(j)]);
                         of_delta = std::fabs(cotangent[at(j)]) * first.terms;
