@@ -138,7 +138,7 @@ def test_passes_give_the_same_bits_for_any_number_of_threads(dtype):
                     back = native.backward(plan, theta, run, Y, counts)
                     cost, gradient = native.value_and_gradient(plan, theta, X, Y, counts)
                     arrays += [*back.delta.values(), back.x, back.flat, np.array([back.cost, cost]), gradient.flat]
-                arrays += [native.input_gradient(plan, theta, run, 5), native.example_costs(plan, run, Y)]
+                arrays.append(native.example_costs(plan, run, Y))
             seen.add(b"".join(array.tobytes() for array in arrays))
         assert len(seen) == 1
 

@@ -293,7 +293,8 @@ def mish_second_derivative(z: Array) -> Array:
     """w σ(z)(2 + z(σ(−z) − 2 t σ(z)))."""
     t, w = _mish_parts(z)
     s = logistic(z)
-    return w * s * (2 + z * (logistic(-z) - 2 * t * s))
+    ws = w * s
+    return 2 * ws + z * (ws * (logistic(-z) - 2 * t * s))  # w first: z alone may be too large for a factor
 
 
 # --- softsign, exp --------------------------------------------------------------------------------------------------
