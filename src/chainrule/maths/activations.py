@@ -188,7 +188,8 @@ def tanh(z: Array) -> Array:
 
 def tanh_derivative(z: Array) -> Array:
     """1 − tanh²(z) = 4q/(1 + q)², q = e^(−2|z|)."""
-    return 4 * logistic_derivative(2 * z)
+    near = array_namespace(z).clip(z, -1e4, 1e4)  # beyond, it is 0, and 2z may overflow
+    return 4 * logistic_derivative(2 * near)
 
 
 def tanh_second_derivative(z: Array) -> Array:
