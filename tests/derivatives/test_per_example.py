@@ -160,6 +160,11 @@ NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
             "this network takes here, got 10. Make it larger, or leave it out.",
         ),
         (
+            lambda: d.clipped_gradient(NET, np.ones((2, 2)), np.array([1, 1e200]), 1),
+            "gradient of X[1]: expected a finite length, got inf. Outputs or derivatives overflow there: look at the row, "
+            "and at net.parameters.",
+        ),
+        (
             lambda: d.clipped_gradient(NET, X, Y, 0),
             "max_norm: expected a number > 0, got 0. It is the length that no example's gradient exceeds.",
         ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from cases import BACKENDS, COSTS, fits, targets
-from chainrule import Network
+from chainrule import MLPRegressor, Network
 from chainrule import derivatives as d
 from chainrule.errors import InputError
 from chainrule.maths.activations import BUILT_IN as ACTIVATIONS
@@ -396,3 +396,25 @@ def test_an_output_that_is_not_there(output):
         assert (
             str(error.value) == f"output: expected a whole number 0 to 1, got {output!r}. Outputs are counted from 0."
         )
+
+
+def test_what_is_no_network_is_refused_alike():
+    g = fixed(BACKENDS[-1], "float64", ROWS, len(ROWS))
+    message = (
+        "net: expected a cr.Network, got {}. Make one: net = cr.Network([n_inputs, …, n_outputs]). A fitted "
+        "estimator's is estimator.network_."
+    )
+    for other in ("net", None, MLPRegressor()):
+        for name in FUNCTIONS.keys() - {"input_gradient", "layer_jacobian"}:  # whose arguments here are the network's
+            with pytest.raises(InputError) as error:
+                FUNCTIONS[name][0](replace(g, net=other))
+            assert str(error.value) == message.format(type(other).__name__), name
+        for call in (
+            lambda net: d.input_gradient(net, g.X),
+            lambda net: d.layer_jacobian(net, g.X, 0, 1),
+            lambda net: d.path_count(net, 1),
+            lambda net: d.path_sum(net, [0], [0], (1, 0, 0)),
+        ):
+            with pytest.raises(InputError) as error:
+                call(other)
+            assert str(error.value) == message.format(type(other).__name__)

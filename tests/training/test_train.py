@@ -273,7 +273,8 @@ def test_zero_epochs_change_nothing(optimizer):
         ({"validation": (X, Y[:5])}, "validation Y: expected 60 rows, as validation X has, got shape (5,)."),
         ({"X": X[:1], "Y": Y[:1], "validation": 0.5}, "validation: expected rows left to train on, got 1 row. Hold out a smaller"),
         ({"sample_weight": [1, 2]}, "sample_weight: expected shape (60,), one for each row of X, got shape (2,)."),
-        ({"net": "net"}, "net: expected a cr.Network, got str. Make one: net = cr.Network([n_inputs, …, n_outputs])."),
+        ({"net": "net"}, "net: expected a cr.Network, got str. Make one: net = cr.Network([n_inputs, …, n_outputs]). A "
+         "fitted estimator's is estimator.network_."),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_before_anything_changes(options, message):

@@ -50,8 +50,9 @@ def layer_jacobian(
 
     Source: 001 (∂C/∂a chained from layer to layer), 004.
     """
+    examples = Examples.of(net, X)
     f, t = _layers(net, from_layer, to_layer)
-    plan, W, examples = net.plan, net.W, Examples.of(net, X)
+    plan, W = net.plan, net.W
     n_f, n_t = net.sizes[f], net.sizes[t]
     result = np.empty((len(examples), n_t, n_f), dtype=net.dtype)
     for block in examples.blocks(max_memory, _ARRAYS):

@@ -20,7 +20,7 @@ from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples
 from chainrule.derivatives.products import check_likelihood
 from chainrule.engine import reference
 from chainrule.engine.backend import Linearized
-from chainrule.engine.network import Network, random_generator
+from chainrule.engine.network import Network, check_network, random_generator
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, is_count, text, unknown_name
 
@@ -189,6 +189,7 @@ def with_cotangents(
 
     Gives the examples, the source, and how many numbers it takes for a row. Raises InputError.
     """
+    check_network(net)
     if not is_count(samples):
         hint = "It is how many targets are drawn for each example."
         raise InputError(text("samples", expected="a whole number ≥ 1", got=repr(samples), hint=hint))

@@ -22,7 +22,7 @@ from chainrule.engine.inputs import (
     check_weights,
     real_array,
 )
-from chainrule.engine.network import Network
+from chainrule.engine.network import Network, check_network
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, is_count, text
 
@@ -70,6 +70,7 @@ class Examples:
     @classmethod
     def of(cls, net: Network, X: ArrayLike, sample_weight: ArrayLike | None = None) -> Examples:
         """Check rows without targets. Raises InputError."""
+        check_network(net)
         rows = check_rows(X, net.sizes[0])
         return cls(net, rows, None, check_weights(sample_weight, len(rows), net.plan.dtype))
 
@@ -78,6 +79,7 @@ class Examples:
         cls, net: Network, X: ArrayLike, Y: ArrayLike | None, sample_weight: ArrayLike | None = None
     ) -> Examples:
         """Check rows and their targets, which have to be there. Raises InputError."""
+        check_network(net)
         rows = check_rows(X, net.sizes[0])
         targets = check_targets(Y, len(rows), net.plan)
         return cls(net, rows, targets, check_weights(sample_weight, len(rows), net.plan.dtype))

@@ -58,7 +58,8 @@ def input_gradient(
 
     Source: 004.
     """
-    return _gradients(net, X, [read_output(net, output)], of, max_memory)[:, 0]
+    examples = Examples.of(net, X)
+    return _gradients(examples, [read_output(net, output)], of, max_memory)[:, 0]
 
 
 def jacobian(net: Network, X: ArrayLike, *, of: Of = "a", max_memory: int = MAX_MEMORY) -> NDArray[Any]:
@@ -92,7 +93,8 @@ def jacobian(net: Network, X: ArrayLike, *, of: Of = "a", max_memory: int = MAX_
 
     Source: 004.
     """
-    return _gradients(net, X, list(range(net.sizes[-1])), of, max_memory)
+    examples = Examples.of(net, X)
+    return _gradients(examples, list(range(net.sizes[-1])), of, max_memory)
 
 
 def cost_input_gradient(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: int = MAX_MEMORY) -> NDArray[Any]:
@@ -183,8 +185,8 @@ def jvp(net: Network, X: ArrayLike, v: ArrayLike, *, of: Of = "a", max_memory: i
     return result
 
 
-def _gradients(net: Network, X: ArrayLike, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:
-    examples, of = Examples.of(net, X), read_of(of)
+def _gradients(examples: Examples, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:
+    net, of = examples.net, read_of(of)
     result = np.empty((len(examples), len(outputs), net.sizes[0]), dtype=net.dtype)
     at_once = [outputs[start : start + _OUTPUTS_AT_ONCE] for start in range(0, len(outputs), _OUTPUTS_AT_ONCE)]
     for block, at in _linearized(examples, max_memory, len(at_once[0])):

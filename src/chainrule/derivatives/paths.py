@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
 from chainrule.engine.inputs import cast, check_rows, check_targets, real_array
-from chainrule.engine.network import Network
+from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text
 
 _F = NDArray[np.float64]
@@ -310,8 +310,8 @@ class _Terms:
 
 
 def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int]) -> _Terms:
-    plan, L = replace(net.plan, dtype="float64"), net.L
     layer, j, k = at = _weight(net, weight)
+    plan, L = replace(net.plan, dtype="float64"), net.L
     derivatives = {}
     for q in range(layer, L):
         g = plan.activation(q)
@@ -366,6 +366,7 @@ def _weight(net: Network, weight: Any) -> tuple[int, int, int]:
 
 
 def _layer(net: Network, layer: Any, name: str) -> int:
+    check_network(net)
     try:
         given = operator.index(layer)
     except TypeError:

@@ -248,6 +248,11 @@ def clipped_gradient(
     def clipped() -> Iterator[_A]:
         for block, pulled in _pulled(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
             norms = np.sqrt(pulled.squared_norms())
+            if not np.isfinite(norms).all():  # a factor of 0 or NaN would leave the example out without a word
+                row = block.rows.start + int(np.argmin(np.isfinite(norms)))
+                hint = "Outputs or derivatives overflow there: look at the row, and at net.parameters."
+                got = str(norms[row - block.rows.start])
+                raise InputError(text(f"gradient of X[{row}]", expected="a finite length", got=got, hint=hint))
             kept = np.divide(limit, norms, out=np.ones_like(norms), where=norms > limit)
             yield pulled.gradient((block.c * kept).astype(net.dtype))
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, total_of, vector_like_parameters
 from chainrule.engine import reference, tangents
 from chainrule.engine.backend import Linearized
-from chainrule.engine.network import Network
+from chainrule.engine.network import Network, check_network
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths import costs
@@ -281,6 +281,7 @@ def _empirical_fisher(plan: Plan, at: Linearized, block: Block, v: NDArray[Any])
 
 def check_likelihood(net: Network, hint: str) -> None:
     """Refuse a cost that is not −ln p(y|a) of a distribution. Raises InputError."""
+    check_network(net)
     g, cost = net.plan.activation(net.L), net.cost_function
     if distribution(g, cost) is not None:
         return

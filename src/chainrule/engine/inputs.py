@@ -114,7 +114,8 @@ def cast(array: NDArray[Any], dtype: str, name: str = "X", first_row: int = 0) -
         at = ", ".join(str(i) for i in (index[0] + first_row, *index[1:]))
         hint = "Remove or fill such rows first."
         if np.isfinite(got):
-            hint = f"It is too large for {dtype}; scale it, or make the network with dtype='float64'."
+            wider = ", or make the network with dtype='float64'" if dtype == "float32" else ""
+            hint = f"It is too large for {dtype}; scale it{wider}."
         raise InputError(text(f"{name}[{at}]", expected="a finite number", got=str(got), hint=hint))
     return result
 

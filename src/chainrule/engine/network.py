@@ -394,6 +394,13 @@ class Network:
         return int(run.a[0].shape[0])
 
 
+def check_network(net: Any) -> None:
+    """Refuse, as the argument net, what is no Network. Raises InputError."""
+    if not isinstance(net, Network):
+        hint = "Make one: net = cr.Network([n_inputs, …, n_outputs]). A fitted estimator's is estimator.network_."
+        raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
+
+
 def _draw(plan: Plan, spec: str | Initializer, seed: int | np.random.Generator | None) -> NDArray[Any]:
     """Draw θ: 𝒲 by the initializer in float64, layer by layer, biases 0."""
     draw, rng = initializer(spec), random_generator(seed)

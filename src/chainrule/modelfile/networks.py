@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.gradient_report import GradientReport, digest
-from chainrule.engine.network import Network
+from chainrule.engine.network import Network, check_network
 from chainrule.engine.plan import make_plan
 from chainrule.errors import InputError, ModelFileError, text
 from chainrule.modelfile import format as modelfile
@@ -92,9 +92,7 @@ def save(net: Network, path: str | Path, *, certificate: GradientReport | None =
     ...     cr.load(f"{folder}/m.chainrule").sizes
     (3, 2)
     """
-    if not isinstance(net, Network):
-        hint = "Write cr.save(net, path)."
-        raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
+    check_network(net)
     header = {"network": describe(net)}
     if certificate is not None:
         _check_certificate(certificate, net)

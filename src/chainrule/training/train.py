@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import threads
 from chainrule.engine.inputs import check_finite, check_rows_or_csr, check_targets, check_weights
-from chainrule.engine.network import Network, random_generator
+from chainrule.engine.network import Network, check_network, random_generator
 from chainrule.errors import DivergenceWarning, InputError, is_count, text
 from chainrule.maths.intervals import NOT_NEGATIVE
 from chainrule.maths.penalties import l2
@@ -129,9 +129,7 @@ def train(
     >>> (net.predict(X)[:, 0] > 0.5).astype(int).tolist()
     [0, 1, 1, 0]
     """
-    if not isinstance(net, Network):
-        hint = "Make one: net = cr.Network([n_inputs, …, n_outputs])."
-        raise InputError(text("net", expected="a cr.Network", got=type(net).__name__, hint=hint))
+    check_network(net)
     rule = _read_optimizer(optimizer)
     rates = rate_policy(learning_rate)
     stopping = read_early_stopping(early_stopping)
