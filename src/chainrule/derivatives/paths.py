@@ -103,7 +103,8 @@ def path_count(net: Network, layer: int) -> int:
 
     Source: 000, 001.
     """
-    return math.prod(net.sizes[_layer(net, layer, "layer") :])
+    first = _layer(net, layer, "layer")
+    return math.prod(net.sizes[first:])
 
 
 def multiplication_count(net: Network, layer: int) -> Multiplications:
