@@ -15,6 +15,7 @@ from chainrule.engine.plan import Plan
 from chainrule.maths.activations import Activation
 
 _A = NDArray[Any]
+_COLUMNS_AT_ONCE = 64
 _ARRAYS = 7  # for each unit and example: a, z, g', δ, and what is on the way
 
 
@@ -54,9 +55,9 @@ def input_hessian(
         for layer in bent:
             da = chosen if layer == net.L else delta[layer + 1] @ W[layer + 1].T  # ∂a^L_o/∂a^ℓ (E9)
             some += J.transpose(0, 2, 1) @ _bent(plan, layer, run.z[layer], da, J)
-            if layer < net.L:
+            if layer + 1 in bent:
                 J = W[layer + 1].T @ _followed(plan, layer, run.z[layer], J)
-        result[block.rows] = (some + some.transpose(0, 2, 1)) / 2
+        _make_symmetric(some)
     return result
 
 
@@ -85,3 +86,12 @@ def _by_input(product: Any, J: _A) -> _A:
     columns = np.ascontiguousarray(J.transpose(0, 2, 1)).reshape(m * n_0, n_l)
     found: _A = product(columns).reshape(m, n_0, n_l).transpose(0, 2, 1)
     return found
+
+
+def _make_symmetric(H: _A) -> None:
+    """H ← (H + Hᵀ)/2 of each row, some columns at a time: those of both sides are then in the cache."""
+    n = H.shape[1]
+    for k in range(0, n, _COLUMNS_AT_ONCE):
+        some = slice(k, k + _COLUMNS_AT_ONCE)
+        mean = (H[:, some, k:] + H[:, k:, some].transpose(0, 2, 1)) / 2
+        H[:, some, k:], H[:, k:, some] = mean, mean.transpose(0, 2, 1)
