@@ -264,11 +264,3 @@ def named() -> dict[str, Problem]:
 def all_problems() -> dict[str, Problem]:
     """Every case by name, the named networks first."""
     return named() | {case.name: problem(case) for case in pairwise()}
-
-
-def least_memory(net, arrays, vectors, networks=1):
-    """Bytes that a derivative takes for no row, and for each: see `Examples.blocks`."""
-    units, held = net.engine.numbers_held(net.plan)
-    size = net.dtype.itemsize
-    fixed = vectors * net.plan.n_parameters + networks * held
-    return fixed * size, (arrays * units + 8 * max(net.sizes)) * size

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cases import BACKENDS, all_problems, least_memory
+from cases import BACKENDS, all_problems
 from chainrule import Network
 from chainrule import derivatives as d
+from chainrule.derivatives.examples import bytes_held
 from chainrule.errors import InputError
 from oracles import example_weights, relative_error
 
@@ -156,7 +157,7 @@ NET, X, Y = Network([2, 3, 1], dtype="float64"), np.ones((1, 2)), np.ones(1)
     [
         (
             lambda: d.per_example_norms(NET, X, Y, max_memory=10),
-            f"max_memory: expected at least {sum(least_memory(NET, arrays=9, vectors=0)):,} bytes, which one example of "
+            f"max_memory: expected at least {sum(bytes_held(NET, arrays=9)):,} bytes, which one example of "
             "this network takes here, got 10. Make it larger, or leave it out.",
         ),
         (

@@ -5,9 +5,10 @@ import pytest
 from scipy.sparse.linalg import eigsh
 
 import chainrule as cr
-from cases import BACKENDS, all_problems, least_memory, named
+from cases import BACKENDS, all_problems, named
 from chainrule import Network
 from chainrule import derivatives as d
+from chainrule.derivatives.examples import bytes_held
 from chainrule.engine import reference
 from chainrule.errors import DerivativeError, InputError
 from oracles import _fd4, example_weights, relative_error
@@ -176,7 +177,7 @@ def test_a_small_budget_of_memory_gives_the_same(product):
     X, Y = rng.standard_normal((700, 64)), rng.integers(0, 10, 700)
     v, weights = rng.standard_normal(problem.plan.n_parameters), rng.uniform(0, 1, 700)
     whole = product(problem.net, X, Y, v, weights)
-    fixed, row = least_memory(problem.net, arrays=14, vectors=2, networks=2)
+    fixed, row = bytes_held(problem.net, arrays=14, fixed=2 * problem.plan.n_parameters, networks=2)
     for rows in (1, 7):
         budget = fixed + rows * row
         assert relative_error(product(problem.net, X, Y, v, weights, max_memory=budget), whole) < 1e-12
@@ -261,7 +262,7 @@ own_cost = cr.Cost("my_cost", value=lambda a, y: ((a - y) ** 2).sum(axis=1), der
         (
             lambda: d.as_linear_operator(GOOD, X1, Y1, max_memory=np.uint8(200)),
             InputError,
-            f"max_memory: expected at least {sum(least_memory(GOOD, arrays=14, vectors=2, networks=2)):,} bytes, which "
+            f"max_memory: expected at least {sum(bytes_held(GOOD, arrays=14, fixed=2 * 26, networks=2)):,} bytes, which "
             "one example of this network takes here, got 200. Make it larger, or leave it out.",
         ),
         (

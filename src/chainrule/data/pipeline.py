@@ -323,9 +323,12 @@ def jacobian_blocks(m: int, outputs: int, width: int, net: Network, max_memory: 
 
     Raises InputError where a single row needs more.
     """
+    from chainrule.derivatives.inputs import least_memory_of_jacobian  # imported late: predicting doesn't need it
+
     row = 8 * (_ARRAYS * outputs * max(width, net.sizes[0]) + _PER_UNIT * (width + sum(net.sizes)))
-    if not is_count(max_memory) or max_memory // 2 < row:
-        expected = f"a whole number of bytes, at least {2 * row:,}, which one example takes here"
+    least = 2 * max(row, least_memory_of_jacobian(net))
+    if not is_count(max_memory) or max_memory < least:
+        expected = f"a whole number of bytes, at least {least:,}, which one example takes here"
         hint = "Make it larger, or leave it out."
         raise InputError(text("max_memory", expected=expected, got=repr(max_memory), hint=hint))
     size = max_memory // 2 // row

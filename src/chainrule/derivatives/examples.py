@@ -115,16 +115,20 @@ class Examples:
         if not is_count(max_memory):
             hint = "Give a number of bytes, such as 2**28."
             raise InputError(text("max_memory", expected="a whole number ≥ 1", got=repr(max_memory), hint=hint))
-        net, size = self.net, self.net.dtype.itemsize
-        units, weights = net.engine.numbers_held(net.plan)
-        fixed += networks * weights
-        row = (arrays * units + _AT_WORK * max(net.sizes) + extra) * size
-        at_once = (operator.index(max_memory) - fixed * size) // row
+        always, row = bytes_held(self.net, arrays, extra, fixed, networks)
+        at_once = (operator.index(max_memory) - always) // row
         if at_once < 1:
             hint = "Make it larger, or leave it out."
-            expected = f"at least {fixed * size + row:,} bytes, which one example of this network takes here"
+            expected = f"at least {always + row:,} bytes, which one example of this network takes here"
             raise InputError(text("max_memory", expected=expected, got=f"{max_memory:,}", hint=hint))
         return min(at_once, ROWS_AT_ONCE)
+
+
+def bytes_held(net: Network, arrays: int, extra: int = 0, fixed: int = 0, networks: int = 1) -> tuple[int, int]:
+    """Give the bytes that are there whatever the number of rows, and those of a row: see `Examples.rows_at_once`."""
+    units, weights = net.engine.numbers_held(net.plan)
+    row = arrays * units + _AT_WORK * max(net.sizes) + extra
+    return (fixed + networks * weights) * net.dtype.itemsize, row * net.dtype.itemsize
 
 
 def total_of(parts: Iterator[NDArray[Any]]) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, rows_like
+from chainrule.derivatives.examples import MAX_MEMORY, Block, Examples, bytes_held, rows_like
 from chainrule.derivatives.outputs import Of, read_of, read_output, seeds, to_input
 from chainrule.engine import reference, tangents
 from chainrule.engine.backend import Linearized
@@ -183,6 +183,11 @@ def jvp(net: Network, X: ArrayLike, v: ArrayLike, *, of: Of = "a", max_memory: i
         moved = tangents.forward(net.plan, net.W, run, tangents.in_inputs(given(block.rows)))
         result[block.rows] = moved.z[net.L] if of == "z" else moved.a[net.L]
     return result
+
+
+def least_memory_of_jacobian(net: Network) -> int:
+    """The least `max_memory` with which `jacobian` works, in bytes."""
+    return sum(bytes_held(net, _ARRAYS + min(net.sizes[-1], _OUTPUTS_AT_ONCE)))
 
 
 def _gradients(examples: Examples, outputs: list[int], of: Of, max_memory: int) -> NDArray[Any]:

@@ -95,7 +95,7 @@ def per_example_norms(net: Network, X: ArrayLike, Y: ArrayLike, *, max_memory: i
     examples = Examples.with_targets(net, X, Y)
     norms = np.empty(len(examples), dtype=net.dtype)
     for block, pulled in _pulled(examples, max_memory, fixed=0):
-        norms[block.rows] = np.sqrt(pulled.squared_norms())
+        norms[block.rows] = _norms(pulled)
     return norms
 
 
@@ -247,7 +247,7 @@ def clipped_gradient(
 
     def clipped() -> Iterator[_A]:
         for block, pulled in _pulled(examples, max_memory, fixed=_VECTORS * net.plan.n_parameters):
-            norms = np.sqrt(pulled.squared_norms())
+            norms = _norms(pulled)
             if not np.isfinite(norms).all():  # a factor of 0 or NaN would leave the example out without a word
                 row = block.rows.start + int(np.argmin(np.isfinite(norms)))
                 hint = "Outputs or derivatives overflow there: look at the row, and at net.parameters."
@@ -257,6 +257,13 @@ def clipped_gradient(
             yield pulled.gradient((block.c * kept).astype(net.dtype))
 
     return total_of(clipped())
+
+
+def _norms(pulled: Pulled) -> NDArray[np.float64]:
+    """‖∇C_i‖, (m,), infinite where the square is not a number of float64."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the core's arithmetic says nothing either
+        norms: NDArray[np.float64] = np.sqrt(pulled.squared_norms())
+    return norms
 
 
 def _pulled(examples: Examples, max_memory: int, fixed: int) -> Iterator[tuple[Block, Pulled]]:
