@@ -191,19 +191,24 @@ TEST(fork_and_fork_again) {
 // While other threads of the parent take and give back leases, so that one may hold the lock as the process is copied.
 TEST(fork_while_others_work) {
     if (!threads_survive_fork()) return;
-    {  // so that nobody starts a thread meanwhile: a lock of a sanitizer's own would stay taken in the child
-        const Lease first(2), second(2);
-    }
     std::atomic<bool> ends{false};
-    std::atomic<int> wrong{0};
+    std::atomic<int> wrong{0}, at_work{0};
+    // No thread may start meanwhile: a lock that a sanitizer takes for that would stay taken in the child. So the teams are
+    // made here, and the others have begun before the first child is made.
+    {
+        const Lease first(2), second(2);
+        wrong += meet(*first, 1) + meet(*second, 1);
+    }
     std::vector<std::thread> others;
     for (int other = 0; other < 2; ++other)
         others.emplace_back([&] {
+            ++at_work;
             while (!ends) {
                 const Lease lease(2);
                 wrong += meet(*lease, 2);
             }
         });
+    while (at_work < 2) usleep(100);
     for (int turn = 0; turn < check::sized(10, 3); ++turn) {
         const Lease held(3);  // and while a lease of this thread's own is out
         wrong += meet(*held, 2);
