@@ -176,11 +176,12 @@ void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
 }
 
 template <class T>
-void propagate_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+void propagate_rows(const Weights<T>& net, const Batch<T>& batch, const std::vector<Panels<T>>& delta, Index n0,
+                    Index n1) {
     for (std::size_t l = net.plan.layers.size() - 1; l > 0; --l) {
         const Layer& below = net.plan.layers[l - 1];
-        net.kernels.backward({batch.delta[l], n0, n1, net.transpose_of(l), batch.delta[l - 1], batch.a[l - 1],
-                              batch.d[l - 1], below.activation, below.parameter, false});
+        net.kernels.backward({delta[l], n0, n1, net.transpose_of(l), delta[l - 1], batch.a[l - 1], batch.d[l - 1],
+                              below.activation, below.parameter, false});
     }
 }
 
@@ -191,7 +192,7 @@ void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients
     net.kernels.output({batch.z[last], batch.a[last], batch.y, batch.delta[last], n0, n1, coefficients,
                         batch.costs.data(), top.activation, top.parameter, net.plan.cost, net.plan.cost_parameter,
                         net.plan.matched});
-    propagate_rows(net, batch, n0, n1);
+    propagate_rows(net, batch, batch.delta, n0, n1);
 }
 
 template <class T>
@@ -213,18 +214,18 @@ void coefficients_of(const Plan& plan, const T* weights, const Index* which, Ind
         c[k] = static_cast<T>(static_cast<double>(weights[which != nullptr ? which[k] : first + k]) * share);
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                                                             \
-    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                        \
-    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                      \
-    template struct Weights<T>;                                                                              \
-    template struct Batch<T>;                                                                                \
-    template Panels<T> half_of<T>(Grid, const Panels<T>&, int);                                              \
-    template void sum_half<T>(const Weights<T>&, Batch<T>&, int, Index, Index);                              \
-    template void forward_halves<T>(const Weights<T>&, Batch<T>&, Index, Index);                             \
-    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                               \
-    template void propagate_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                             \
-    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                    \
-    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*); \
+#define CHAINRULE_INSTANTIATE(T)                                                                                      \
+    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                                 \
+    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                               \
+    template struct Weights<T>;                                                                                       \
+    template struct Batch<T>;                                                                                         \
+    template Panels<T> half_of<T>(Grid, const Panels<T>&, int);                                                       \
+    template void sum_half<T>(const Weights<T>&, Batch<T>&, int, Index, Index);                                       \
+    template void forward_halves<T>(const Weights<T>&, Batch<T>&, Index, Index);                                      \
+    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                                        \
+    template void propagate_rows<T>(const Weights<T>&, const Batch<T>&, const std::vector<Panels<T>>&, Index, Index); \
+    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                             \
+    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*);          \
     template double total_weight<T>(const T*, const Index*, Index);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

@@ -232,11 +232,7 @@ Pulled<T>::Pulled(const Linearized<T>& at, const Strided<const T>& seeds) : at_(
         for (Index s = 0; s < count_; ++s) {
             const std::vector<Panels<T>>& delta = deltas_[static_cast<std::size_t>(s)];
             for (Index n = n0; n < n1; ++n) panels_from<T>(seeds.at(n, s), n, n + 1, grid, delta[last]);
-            for (std::size_t l = last; l > 0; --l) {
-                const Layer& below = plan.layers[l - 1];
-                at.net.kernels.backward({delta[l], n0, n1, at.net.transpose_of(l), delta[l - 1], at.batch.a[l - 1],
-                                         at.batch.d[l - 1], below.activation, below.parameter, false});
-            }
+            propagate_rows(at.net, at.batch, delta, n0, n1);
         }
     });
 }

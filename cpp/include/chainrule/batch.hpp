@@ -79,9 +79,10 @@ void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
 // (E1), (E2) for rows n0..n1 of a batch whose x is there.
 template <class T>
 void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
-// δ^ℓ (E6) of the layers below the last one, whose δ is there, for rows n0..n1.
+// δ^ℓ (E6) of the layers below the last one, whose δ is there, for rows n0..n1; delta[l − 1] belongs to layer l.
 template <class T>
-void propagate_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1);
+void propagate_rows(const Weights<T>& net, const Batch<T>& batch, const std::vector<Panels<T>>& delta, Index n0,
+                    Index n1);
 // C_i (E3) and δ^ℓ (E5, E6) for rows n0..n1; δ times `coefficients` (none: 1).
 template <class T>
 void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1);

@@ -15,8 +15,8 @@ from chainrule.engine.plan import ByLayer, Plan
 from chainrule.engine.reference import Run
 
 _A = NDArray[Any]
-_ARRAYS = 5  # for each unit and example: a, z, δ, and what is on the way
-_VECTORS = 4  # like θ: a block's gradient, its parts, the sum
+_ARRAYS = 7  # for each unit and example: a, z, g', δ, what it counts, and what is on the way
+_VECTORS = 2  # like θ: the sum, and a block's
 
 
 def gradient(

@@ -115,7 +115,7 @@ SLOPES: dict[type[Any], Callable[[Any], Any]] = {
 """The derivative of each scaler, by column."""
 
 
-def _scaler(step: Any, X: Any, place: Place) -> Pull:  # noqa: ARG001
+def _scaler(step: Any, X: Any, place: Place) -> Pull:
     slope = SLOPES[type(step)](step)
     if not getattr(step, "clip", False):
         return lambda J: J * slope
@@ -133,7 +133,7 @@ def _scaler(step: Any, X: Any, place: Place) -> Pull:  # noqa: ARG001
     return pull
 
 
-def _pca(step: Any, X: Any, place: Place) -> Pull:  # noqa: ARG001
+def _pca(step: Any, X: Any, place: Place) -> Pull:
     matrix = step.components_
     if step.whiten:
         spread = np.sqrt(step.explained_variance_)
@@ -141,7 +141,7 @@ def _pca(step: Any, X: Any, place: Place) -> Pull:  # noqa: ARG001
     return lambda J: (J.reshape(-1, len(matrix)) @ matrix).reshape(*J.shape[:2], -1)
 
 
-def _imputer(step: Any, X: Any, place: Place) -> Pull:  # noqa: ARG001
+def _imputer(step: Any, X: Any, place: Place) -> Pull:
     def pull(J: _A) -> _A:
         x, value = _numbers(X), step.missing_values
         given = x != value if isinstance(value, Real) and value == value else ~np.isnan(x)
