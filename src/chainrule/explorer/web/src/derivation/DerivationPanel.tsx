@@ -1,0 +1,3 @@
+export function DerivationPanel() {
+  return <div class="derivation" />;
+}

@@ -1,0 +1,3 @@
+export function Drawing() {
+  return <div class="drawing" />;
+}

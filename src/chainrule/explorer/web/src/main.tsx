@@ -1,0 +1,13 @@
+import { render } from "preact";
+import { App } from "./App";
+import { startAddress } from "./address";
+import { startStore } from "./store";
+import { startTheme } from "./theme";
+import { startPolling } from "./training";
+import "./style.css";
+
+startTheme();
+startAddress();
+startStore();
+startPolling();
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,177 @@
+/** The page's state as signals, and the actions that change it. Components read these and call those. */
+
+import { batch, computed, effect, signal } from "@preact/signals";
+import {
+  api,
+  connected,
+  serverVersion,
+  type DerivationStep,
+  type Form,
+  type MatrixKind,
+  type NotationName,
+  type OpenRequest,
+  type Part,
+  type State,
+} from "./api";
+import { report } from "./problems";
+import { resource } from "./resource";
+import { fits, parseTarget, targetText, type Target } from "./target";
+import { acceptTraining, training } from "./training";
+import { decodeView, type UnitColour } from "./view";
+
+/** What the server holds: network, data, choices. Null until it has answered. */
+export const state = signal<State | null>(null);
+export const network = computed(() => state.value?.network ?? null);
+export const data = computed(() => state.value?.data ?? null);
+export const sizes = computed(() => network.value?.sizes ?? []);
+
+const first = decodeView(location.hash);
+export const part = signal<Part>(first.part);
+export const row = signal(first.row);
+/** What is derived, as text: W:2:3:5. */
+export const of = signal(first.of);
+export const notation = signal<NotationName>(first.notation);
+export const shifted = signal(first.shifted);
+export const form = signal<Form>(first.form);
+/** Position of the player in the derivation's steps. */
+export const step = signal(first.step);
+export const edgeColour = signal<MatrixKind>(first.edges);
+export const unitColour = signal<UnitColour>(first.units);
+
+export type Theme = "auto" | "light" | "dark";
+export const theme = signal<Theme>("auto");
+export const openDialog = signal(false);
+
+export const target = computed<Target>(() => parseTarget(of.value) ?? { kind: "cost" });
+
+/** The version shown. It follows the server's, at most every 400 ms, so that training does not fetch without pause. */
+export const version = signal(0);
+const REFRESH_MS = 400;
+let refreshed = 0;
+let waiting: ReturnType<typeof setTimeout> | undefined;
+
+async function refresh(): Promise<void> {
+  waiting = undefined;
+  refreshed = performance.now();
+  try {
+    accept(await api.state());
+  } catch (error) {
+    report(error);
+  }
+}
+
+function accept(next: State): void {
+  const before = state.value;
+  const other = before?.data?.name !== next.data?.name || String(before?.network?.sizes) !== String(next.network?.sizes);
+  if (before && other) training.value = null;
+  batch(() => {
+    state.value = next;
+    acceptTraining(next.training);
+    keepWithin(next);
+    version.value = next.version;
+  });
+}
+
+/** The selection is kept where the network and the data still have it, else falls back to the first. */
+function keepWithin(next: State): void {
+  if (next.data) {
+    if (!next.data.rows[part.value]) part.value = next.data.rows.test ? "test" : next.data.rows.train ? "train" : "all";
+    if (row.value >= next.data.rows[part.value]) row.value = 0;
+  }
+  if (next.network && !fits(target.value, next.network.sizes, next.network.bias)) {
+    of.value = "cost";
+    step.value = 0;
+  }
+}
+
+/** Fetches the state, and again whenever an answer carries another version. Call once. */
+export function startStore(): void {
+  effect(() => {
+    const seen = serverVersion.value;
+    if (seen === 0 || seen === version.value || waiting !== undefined) return;
+    waiting = setTimeout(() => void refresh(), Math.max(0, refreshed + REFRESH_MS - performance.now()));
+  });
+  effect(() => {
+    if (connected.value && (state.peek() === null || version.peek() !== serverVersion.peek())) void refresh();
+  });
+}
+
+const ready = computed(() => (network.value && data.value ? version.value : 0));
+/** Part and row, or null while there is no row to ask for. Resources read it, and so follow row and version. */
+export const at = computed(() => (ready.value ? { part: part.value, row: row.value, version: ready.value } : null));
+
+/** The row shown: inputs, target, outputs, cost. */
+export const shownRow = resource((abort) => {
+  const here = at.value;
+  return here && api.row({ part: here.part, row: here.row }, abort);
+});
+
+/** The derivation shown. */
+export const derivation = resource((abort) => {
+  const here = at.value;
+  return (
+    here &&
+    api.derivation(
+      {
+        part: here.part,
+        row: here.row,
+        of: of.value,
+        notation: notation.value,
+        shifted: shifted.value,
+        form: form.value,
+        terms: 8,
+      },
+      abort,
+    )
+  );
+});
+
+export const steps = computed<DerivationStep[]>(() => derivation.value.value?.steps ?? []);
+/** The step at which the player stands: lit in the drawing and in the derivation at once. */
+export const currentStep = computed<DerivationStep | null>(
+  () => steps.value[Math.min(step.value, steps.value.length - 1)] ?? null,
+);
+
+/** The largest paths from a selected weight to the cost (E12); null where what is selected has none. */
+export const paths = resource((abort) => {
+  const here = at.value;
+  const kind = target.value.kind;
+  if (!here || kind !== "W") return null;
+  return api.paths({ part: here.part, row: here.row, of: of.value, k: 10 }, abort);
+});
+
+/** Selects a weight, a unit's δ, a bias, an input or the cost. */
+export function select(next: Target): void {
+  batch(() => {
+    of.value = targetText(next);
+    step.value = 0;
+  });
+}
+
+/** Moves to a row, of the part shown if none is named. */
+export function goToRow(next: number, inPart: Part = part.value): void {
+  const count = data.value?.rows[inPart] ?? 0;
+  batch(() => {
+    part.value = inPart;
+    row.value = Math.max(0, Math.min(next, count - 1));
+  });
+}
+
+/** A new untrained network for a data set. Returns whether the server made it; its refusal goes to the banner. */
+export async function openDataset(request: OpenRequest): Promise<boolean> {
+  try {
+    const next = await api.open(request);
+    batch(() => {
+      of.value = "cost";
+      row.value = 0;
+      step.value = 0;
+      training.value = null;
+      accept(next);
+    });
+    openDialog.value = false;
+    return true;
+  } catch (error) {
+    report(error);
+    return false;
+  }
+}

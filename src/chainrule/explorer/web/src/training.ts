@@ -1,0 +1,68 @@
+/** Training as the server tells it: one poll for the whole page, which is also how a change elsewhere is noticed. */
+
+import { signal } from "@preact/signals";
+import { api, connected, type TrainAction, type Training, type TrainingHistory, type TrainingSettings } from "./api";
+import { report } from "./problems";
+
+/** The latest, with the whole history so far. */
+export const training = signal<Training | null>(null);
+
+const RUNNING_MS = 250;
+const IDLE_MS = 2000;
+
+/** The epochs known so far, continued by those of the answer. */
+export function mergeHistory(known: TrainingHistory | null, more: TrainingHistory): TrainingHistory {
+  const from = more.from_epoch;
+  if (known === null || from === 0 || from > known.cost.length) return more;
+  return {
+    from_epoch: 0,
+    cost: [...known.cost.slice(0, from), ...more.cost],
+    validation_cost: [...known.validation_cost.slice(0, from), ...more.validation_cost],
+    accuracy: more.accuracy && known.accuracy ? [...known.accuracy.slice(0, from), ...more.accuracy] : more.accuracy,
+    gradient_norms: [...known.gradient_norms.slice(0, from), ...more.gradient_norms],
+  };
+}
+
+export function acceptTraining(answer: Training): void {
+  training.value = { ...answer, history: mergeHistory(training.value?.history ?? null, answer.history) };
+}
+
+/** Starts, pauses, resets …; errors go to the banner. */
+export async function train(action: TrainAction, settings?: Partial<TrainingSettings>, activation?: string): Promise<void> {
+  try {
+    const answer = await api.train({ action, ...(settings ? { settings } : {}), ...(activation ? { activation } : {}) });
+    if (action === "reset") training.value = null;
+    acceptTraining(answer);
+    again(RUNNING_MS);
+  } catch (error) {
+    report(error);
+  }
+}
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+function again(after: number): void {
+  clearTimeout(timer);
+  timer = setTimeout(() => void poll(), after);
+}
+
+async function poll(): Promise<void> {
+  try {
+    const known = training.value;
+    const answer = await api.training(known?.history.cost.length ?? 0);
+    // Fewer epochs than known: it was reset elsewhere, so what is known is void.
+    if (known && answer.epoch < known.history.cost.length) {
+      training.value = null;
+      again(0);
+      return;
+    }
+    acceptTraining(answer);
+  } catch (error) {
+    report(error);
+  }
+  again(training.value?.status === "running" && connected.value && !document.hidden ? RUNNING_MS : IDLE_MS);
+}
+
+export function startPolling(): void {
+  again(0);
+}
