@@ -178,7 +178,7 @@ def trained(run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "digit"], "chainrule: DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, "
+        (["train", "digit"], "chainrule: DATA: expected one of breast_cancer, diabetes, digits, iris, wine, moons, circles, spiral, xor, a CSV, TSV, "
          "Parquet or NPZ file, or a folder of IDX files, got 'digit'. Did you mean digits?\n"),
         (["train", "iris", "--hidden", "3,x"], "chainrule: --hidden: expected whole numbers ≥ 1 with commas, got '3,x'. "
          "Write --hidden 128,64.\n"),

@@ -178,7 +178,7 @@ def test_unknown_names_and_empty_folders(tmp_path):
     with pytest.raises(DataError) as error:
         read("digit")
     assert str(error.value) == (
-        "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, a CSV, TSV, Parquet or NPZ file, or a folder of "
+        "DATA: expected one of breast_cancer, diabetes, digits, iris, wine, moons, circles, spiral, xor, a CSV, TSV, Parquet or NPZ file, or a folder of "
         "IDX files, got 'digit'. Did you mean digits?"
     )
     with pytest.raises(DataError, match=r"expected train-images-idx3-ubyte\(\.gz\), got an empty folder\."):

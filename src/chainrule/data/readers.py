@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chainrule.data import delimited, embedded, foreign, idx, npz, tables
+from chainrule.data import delimited, embedded, foreign, idx, npz, plane, tables
 from chainrule.data.columns import Schema, listed
 from chainrule.data.labelled import LabelledData
 from chainrule.errors import DataError, text
 
-_KINDS = f"{', '.join(embedded.NAMES)}, a CSV, TSV, Parquet or NPZ file, or a folder of IDX files"
+NAMES = (*embedded.NAMES, *plane.NAMES)
+"""Data sets that are there without a file."""
+
+_KINDS = f"{', '.join(NAMES)}, a CSV, TSV, Parquet or NPZ file, or a folder of IDX files"
 
 
 def read(
     source: str, target: str | None = None, keep: Sequence[str] = (), drop: Sequence[str] = (), task: str | None = None
 ) -> LabelledData:
-    """Read data to train on: an embedded data set by name, a table, a folder of IDX files, or an NPZ file.
+    """Read data to train on: an embedded data set or one of the plane by name, a table, a folder of IDX files, an NPZ.
 
     `target`, `keep` and `drop` name columns of a table; `task` is what --task asks for. Raises DataError for anything
     else, with the nearest names.
@@ -65,7 +68,7 @@ def read_as(source: str, schema: Schema | None) -> LabelledData:
     if not _is_table(source):
         columns = listed([column.name for column in schema.columns])
         hint = "Write the rows to a CSV file."
-        got = "arrays" if source in embedded.NAMES else _found(source)
+        got = "arrays" if source in NAMES else _found(source)
         raise DataError(text(source, expected=f"a table with the columns {columns}", got=got, hint=hint))
     return tables.read_as(source, schema)
 
@@ -107,6 +110,8 @@ def _arrays(source: str) -> LabelledData:
         raise _no_path(error) from None
     if source in embedded.NAMES:
         data = embedded.load(source)
+    elif source in plane.NAMES:
+        data = plane.load(source)
     elif is_folder:
         data = idx.load(path)
     elif is_file:
@@ -119,7 +124,7 @@ def _arrays(source: str) -> LabelledData:
     else:
         import difflib
 
-        near = difflib.get_close_matches(source, embedded.NAMES, n=2, cutoff=0.6)
+        near = difflib.get_close_matches(source, NAMES, n=2, cutoff=0.6)
         hint = f"Did you mean {' or '.join(near)}?" if near else "Check the path."
         raise DataError(text("DATA", expected=f"one of {_KINDS}", got=repr(source), hint=hint))
     for part in (data, data.test):
