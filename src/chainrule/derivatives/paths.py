@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine import reference
-from chainrule.engine.inputs import cast, check_rows, check_targets, real_array
+from chainrule.engine.inputs import check_example, check_example_target
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text
 
@@ -322,7 +322,7 @@ def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int
             raise InputError(text(f"weight {at}", expected=expected, got=f"{g.name} in layer {q}", hint=hint))
         derivatives[q] = g.derivative
     theta = net.parameters.astype(np.float64)
-    X, Y = _one_example(net, x, y)
+    X, Y = check_example(x, plan), check_example_target(y, plan)
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused by name
         run = reference.forward(plan, theta, X)
         back = reference.backward(plan, theta, run, Y)
@@ -334,19 +334,6 @@ def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int
             ends = ((f"∂C/∂a^{L}_{{}}", plan.cost.derivative(run.a[L], Y)[0]), (f"g_{L}'(z^{L}_{{}})", slope))
     W = plan.split(theta)[0]
     return _Terms(at, ends, dict(W), slopes, float(run.a[layer - 1][0, k]), float(back.W[layer][k, j]))
-
-
-def _one_example(net: Network, x: ArrayLike, y: ArrayLike) -> tuple[_F, _F]:
-    """See an example and its target, each with or without an axis for it, as (1, n_0) and (1, n_L) of float64."""
-    plan = replace(net.plan, dtype="float64")
-    rows = check_rows(np.atleast_2d(real_array("x", x)), net.sizes[0], "x")
-    if len(rows) != 1:
-        hint = "Give one of them, x[0]."
-        raise InputError(text("x", expected="one example", got=f"{len(rows)} rows", hint=hint))
-    target = real_array("y", y)
-    if target.ndim == 0 or (target.ndim == 1 and len(target) == net.sizes[-1] > 1):
-        target = target[np.newaxis]
-    return cast(rows, "float64", "x"), check_targets(target, 1, plan, "y", "x").rows(slice(None))
 
 
 def _weight(net: Network, weight: Any) -> tuple[int, int, int]:

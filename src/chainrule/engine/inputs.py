@@ -223,6 +223,23 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
     return Targets(array, n_out, plan.dtype)
 
 
+def check_example(x: Any, plan: Plan) -> NDArray[Any]:
+    """See one example, with or without an axis for it, as (1, n_0) of the plan's dtype. Raises InputError."""
+    rows = check_rows(np.atleast_2d(real_array("x", x)), plan.sizes[0], "x")
+    if len(rows) != 1:
+        hint = "Give one of them, x[0]."
+        raise InputError(text("x", expected="one example", got=f"{len(rows)} rows", hint=hint))
+    return cast(rows, plan.dtype, "x")
+
+
+def check_example_target(y: Any, plan: Plan) -> NDArray[Any]:
+    """See the target of one example, with or without an axis for it, as (1, n_L). Raises InputError."""
+    target = real_array("y", y)
+    if target.ndim == 0 or (target.ndim == 1 and len(target) == plan.sizes[-1] > 1):
+        target = target[np.newaxis]
+    return check_targets(target, 1, plan, "y", "x").rows(slice(None))
+
+
 def check_weights(
     sample_weight: Any, m: int, dtype: str, name: str = "sample_weight", rows_of: str = "X"
 ) -> NDArray[Any] | None:

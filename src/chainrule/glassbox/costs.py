@@ -1,0 +1,94 @@
+"""(E3) and ∂C_i/∂a of each cost, as expressions of a^L and y; a cost without one here is a function by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from chainrule.glassbox.expressions import (
+    Apply,
+    Expression,
+    Negative,
+    Number,
+    Plus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+)
+from chainrule.maths.costs import Cost
+
+ONE, TWO, HALF = Number(1.0, "1"), Number(2.0, "2"), Number(0.5, "½")
+OfOutput: TypeAlias = Callable[[Quantity, Quantity], Expression]
+
+
+def _ln(of: Expression) -> Apply:
+    return Apply("ln", (of,), np.log)
+
+
+def _minus(one: Expression, other: Expression) -> Plus:
+    return Plus((one, Negative(other)))
+
+
+def _squared(a: Quantity, y: Quantity) -> Expression:
+    return Power(_minus(a, y), 2)
+
+
+def _binary(a: Quantity, y: Quantity) -> Expression:
+    others = Product((_minus(ONE, y), _ln(_minus(ONE, a))))
+    return Plus((Product((y, _ln(a))), others))
+
+
+# by name of the cost: the factor in front of the sum over outputs, and the term of an output
+_VALUES: dict[str, tuple[float, OfOutput]] = {
+    "squared_error": (1.0, _squared),
+    "half_squared_error": (0.5, _squared),
+    "binary_cross_entropy": (-1.0, _binary),
+    "cross_entropy": (-1.0, lambda a, y: Product((y, _ln(a)))),
+    "poisson": (1.0, lambda a, y: _minus(a, Product((y, _ln(a))))),
+}
+_DERIVATIVES: dict[str, OfOutput] = {
+    "squared_error": lambda a, y: Product((TWO, _minus(a, y))),
+    "half_squared_error": _minus,
+    "binary_cross_entropy": lambda a, y: _minus(Quotient(_minus(ONE, y), _minus(ONE, a)), Quotient(y, a)),
+    "cross_entropy": lambda a, y: Negative(Quotient(y, a)),
+    "poisson": lambda a, y: _minus(ONE, Quotient(y, a)),
+}
+
+
+def in_front(cost: Cost, total: Expression) -> Expression:
+    """(E3) from the sum over outputs."""
+    match _VALUES.get(cost.name, (1.0,))[0]:
+        case 0.5:
+            return Product((HALF, total))
+        case -1.0:
+            return Negative(total)
+        case _:
+            return total
+
+
+def term(cost: Cost, a: Quantity, y: Quantity) -> Expression:
+    """C_ij: what an output contributes to the sum of (E3)."""
+    if cost.name in _VALUES:
+        return _VALUES[cost.name][1](a, y)
+    return Apply("named", (a, y), _of_one_output(cost.value), name=cost.name)
+
+
+def derivative(cost: Cost, a: Quantity, y: Quantity) -> Expression:
+    """∂C_i/∂a_j."""
+    if cost.name in _DERIVATIVES:
+        return _DERIVATIVES[cost.name](a, y)
+    return Apply("named", (a, y), _of_one_output(cost.derivative), name=f"{cost.name}'")
+
+
+def terms_of(cost: Cost, a: Any, y: Any) -> Any:
+    """The values of `term`, of every output, (n_L,)."""
+    with np.errstate(all="ignore"):
+        return _of_one_output(cost.value)(a, y) / _VALUES.get(cost.name, (1.0,))[0]
+
+
+def _of_one_output(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """See a separable cost, of (m, n) arrays, as a function of one output's a and y, each (m,)."""
+    return lambda a, y: np.reshape(function(np.reshape(a, (-1, 1)), np.reshape(y, (-1, 1))), np.shape(a))

@@ -1,0 +1,113 @@
+"""What an expression can be, given only its printed operands: interval arithmetic over the tree."""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from chainrule.glassbox.expressions import (
+    Apply,
+    Diagonal,
+    Expression,
+    Hadamard,
+    Indicator,
+    MatrixProduct,
+    Negative,
+    Number,
+    Partial,
+    Plus,
+    Power,
+    Product,
+    Quantity,
+    Quotient,
+    Sum,
+    Transposed,
+)
+from chainrule.glassbox.numbers import Interval, image, rounding, rounding_of
+
+
+def enclose(of: Expression, digits: int) -> Interval:
+    """Bounds of an expression whose operands are printed with so many digits; the ends are floats, or matrices."""
+    match of:
+        case Quantity(value=value):
+            if value is None:
+                raise AssertionError("a general quantity has no value")
+            return rounding_of(value, digits)
+        case Number(value=exact) | Indicator(value=exact):
+            return exact, exact
+        case Product(factors=parts) | Hadamard(factors=parts):
+            return reduce(_times, (enclose(part, digits) for part in parts))
+        case Plus(terms=parts):
+            return reduce(_plus, (enclose(part, digits) for part in parts))
+        case Sum(shown=parts, rest=rest):
+            total: Interval = (0.0, 0.0) if rest is None else rounding(rest.value, digits)
+            return reduce(_plus, (enclose(part, digits) for part in parts), total)
+        case Negative(of=one):
+            low, high = enclose(one, digits)
+            return -high, -low
+        case Power(base=base, exponent=n):
+            low, high = enclose(base, digits)
+            ends = [low**n, high**n] + ([0.0] if n % 2 == 0 and low <= 0 <= high else [])
+            return min(ends), max(ends)
+        case Quotient(top=top, bottom=bottom):
+            return _times(enclose(top, digits), _inverse(enclose(bottom, digits)))
+        case Apply(arguments=(argument,), function=function, jacobian=jacobian) if jacobian is not None:
+            return _coupled(function, jacobian, enclose(argument, digits))
+        case Apply(arguments=parts, function=function):
+            return image(function, [enclose(part, digits) for part in parts])
+        case MatrixProduct(factors=parts):
+            return reduce(_matmul, (enclose(part, digits) for part in parts))
+        case Transposed(of=one):
+            low, high = enclose(one, digits)
+            return np.transpose(low), np.transpose(high)
+        case Diagonal(of=one):
+            low, high = enclose(one, digits)
+            return np.diagflat(low), np.diagflat(high)
+        case Partial():
+            raise AssertionError("a partial derivative is a symbol")
+
+
+def _plus(one: Interval, other: Interval) -> Interval:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _times(one: Interval, other: Interval) -> Interval:
+    with np.errstate(invalid="ignore", over="ignore"):
+        ends = [np.asarray(a) * np.asarray(b) for a, b in product(one, other)]
+    # 0 · ∞ is 0, as 0 ln 0 is in (E3)
+    stacked = np.nan_to_num(np.array(ends), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    return _ends(stacked.min(axis=0), stacked.max(axis=0))
+
+
+def _inverse(of: Interval) -> Interval:
+    low, high = of
+    if low <= 0 <= high:
+        return -np.inf, np.inf
+    return 1 / high, 1 / low
+
+
+def _matmul(one: Interval, other: Interval) -> Interval:
+    """By midpoints and radii: |AB − CD| ≤ |C|·r_D + r_C·(|D| + r_D), entry by entry."""
+    (c, r), (d, s) = _centred(one), _centred(other)
+    middle, radius = c @ d, np.abs(c) @ s + r @ (np.abs(d) + s)
+    return middle - radius, middle + radius
+
+
+def _coupled(function: Any, jacobian: Any, of: Interval) -> Interval:
+    """To first order, with a hundredth more: intervals of printed numbers are narrow."""
+    middle, radius = _centred(of)
+    centre = np.asarray(function(middle))
+    spread = 1.01 * (np.abs(jacobian(middle)) @ np.ravel(radius)).reshape(centre.shape)
+    return _ends(centre - spread, centre + spread)
+
+
+def _centred(of: Interval) -> tuple[Any, Any]:
+    low, high = np.asarray(of[0]), np.asarray(of[1])
+    return (low + high) / 2, (high - low) / 2
+
+
+def _ends(low: Any, high: Any) -> Interval:
+    return (float(low), float(high)) if np.ndim(low) == 0 else (low, high)
