@@ -10,7 +10,7 @@ of steps. Parameters: n from 80 to 800 in batches of 128. Batch: 32 to 3,200 at 
 which takes the same time for any batch, is a larger part. Rounds interleave; figures are medians over rounds. The
 exponents are the slopes of straight lines fitted to the logarithms by least squares: 1 is time in proportion. One
 thread, as a number of threads that grows with the work would hide it; `--threads` sets another. The plot needs
-matplotlib: pip install 'chainrule[docs]'.
+matplotlib: pip install 'chainrule[plots]'.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python docs/build_pictures.py
 
-Needs matplotlib: pip install 'chainrule[docs]'.
+Needs matplotlib: pip install 'chainrule[plots]'.
 """
 
 from __future__ import annotations

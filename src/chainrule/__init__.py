@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     )
     from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
     from chainrule.estimators.pipelines import pipeline_jacobian
+    from chainrule.glassbox import plots
+    from chainrule.glassbox.derivation import Derivation, derive
+    from chainrule.glassbox.diagnosis import Diagnosis, diagnose
+    from chainrule.glassbox.ledger import PathLedger, path_ledger
     from chainrule.maths import schedules
     from chainrule.maths.activations import Activation, CoupledActivation, register_activation
     from chainrule.maths.costs import Cost, register_cost
@@ -45,7 +49,9 @@ __all__ = [
     "Cost",
     "CoupledActivation",
     "DataError",
+    "Derivation",
     "DerivativeError",
+    "Diagnosis",
     "DivergenceWarning",
     "EarlyStopping",
     "GradientReport",
@@ -61,14 +67,19 @@ __all__ = [
     "Nesterov",
     "Network",
     "PairError",
+    "PathLedger",
     "RMSProp",
     "check_gradients",
     "derivatives",
+    "derive",
+    "diagnose",
     "from_sklearn",
     "load",
     "load_certificate",
     "load_pipeline",
+    "path_ledger",
     "pipeline_jacobian",
+    "plots",
     "register_activation",
     "register_cost",
     "save",
@@ -88,7 +99,9 @@ _HOMES = {
     "Cost": "maths.costs",
     "CoupledActivation": "maths.activations",
     "DataError": "errors",
+    "Derivation": "glassbox.derivation",
     "DerivativeError": "errors",
+    "Diagnosis": "glassbox.diagnosis",
     "DivergenceWarning": "errors",
     "EarlyStopping": "training.callbacks",
     "GradientReport": "engine.gradient_report",
@@ -104,12 +117,16 @@ _HOMES = {
     "Nesterov": "maths.updates",
     "Network": "engine.network",
     "PairError": "errors",
+    "PathLedger": "glassbox.ledger",
     "RMSProp": "maths.updates",
     "check_gradients": "derivatives.checker",
+    "derive": "glassbox.derivation",
+    "diagnose": "glassbox.diagnosis",
     "from_sklearn": "estimators",
     "load": "modelfile.networks",
     "load_certificate": "modelfile.networks",
     "load_pipeline": "data.pipeline",
+    "path_ledger": "glassbox.ledger",
     "pipeline_jacobian": "estimators.pipelines",
     "register_activation": "maths.activations",
     "register_cost": "maths.costs",
@@ -118,11 +135,13 @@ _HOMES = {
 }
 _MODULES = {
     "derivatives": "derivatives",
+    "plots": "glassbox.plots",
     "schedules": "maths.schedules",
     # the rooms, as in `import chainrule` and then `chainrule.errors.text`
     "data": "data",
     "engine": "engine",
     "errors": "errors",
+    "glassbox": "glassbox",
     "maths": "maths",
     "modelfile": "modelfile",
     "training": "training",
