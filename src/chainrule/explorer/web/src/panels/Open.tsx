@@ -1,4 +1,182 @@
 /** Chooses a data set and a shape for a new network. `embedded`: shown in the page since there is no network yet. */
+
+import { batch, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { api, type Dataset } from "../api";
+import { of, openDialog, row, state, step } from "../store";
+import { startPolling, training } from "../training";
+import { faultOf, FaultText, type Fault } from "./fault";
+import { Field } from "./Field";
+import { sizesOf } from "./settings";
+import "./panels.css";
+
+const FIELDS = ["dataset", "hidden", "activation", "seed"];
+
 export function Open({ embedded }: { embedded: boolean }) {
-  return <section class={embedded ? "panel" : "dialog"}>Open</section>;
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+  if (embedded) {
+    return (
+      <section class="panel open-embedded" aria-labelledby="open-title">
+        <h2 id="open-title">Train a network, and look inside</h2>
+        <p class="open-lead">
+          Choose a data set and a shape. A new network is made, untrained; you train it here and watch each derivative.
+        </p>
+        <OpenForm />
+      </section>
+    );
+  }
+  return (
+    <dialog
+      class="open-dialog panel"
+      ref={dialog}
+      aria-labelledby="open-title"
+      onClose={() => (openDialog.value = false)}
+      onClick={(event) => {
+        if (event.target === dialog.current) dialog.current?.close();
+      }}
+    >
+      <h2 id="open-title">Open a data set</h2>
+      <OpenForm close={() => dialog.current?.close()} />
+    </dialog>
+  );
+}
+
+function OpenForm({ close }: { close?: () => void }) {
+  const datasets = state.value?.choices.datasets ?? [];
+  const activations = state.value?.choices.activations ?? [];
+  const dataset = useSignal(datasets.find((one) => one.name === "xor")?.name ?? datasets[0]?.name ?? "");
+  const hidden = useSignal("4, 4");
+  const activation = useSignal(activations.includes("tanh") ? "tanh" : (activations[0] ?? ""));
+  const seed = useSignal("0");
+  const fault = useSignal<Fault | null>(null);
+  const busy = useSignal(false);
+
+  const submit = async (): Promise<void> => {
+    const shape = sizesOf(hidden.value);
+    if ("message" in shape) {
+      fault.value = { message: shape.message, field: "hidden" };
+      return;
+    }
+    if (!/^\s*\d+\s*$/.test(seed.value)) {
+      fault.value = { message: `seed: expected a whole number from 0, got “${seed.value}”.`, field: "seed" };
+      return;
+    }
+    busy.value = true;
+    try {
+      await api.open({
+        dataset: dataset.value,
+        hidden: shape.sizes,
+        activation: activation.value,
+        seed: Number(seed.value),
+      });
+      // The store fetches the state by itself: the answer carries another version.
+      batch(() => {
+        of.value = "cost";
+        row.value = 0;
+        step.value = 0;
+        training.value = null;
+        fault.value = null;
+      });
+      startPolling();
+      close?.();
+    } catch (error) {
+      fault.value = faultOf(error);
+    } finally {
+      busy.value = false;
+    }
+  };
+
+  const inPlane = datasets.filter((one) => one.plane);
+  const others = datasets.filter((one) => !one.plane);
+  return (
+    <form
+      class="open-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      <fieldset class="open-sets" aria-describedby="open-dataset-fault">
+        <legend>Data set</legend>
+        <Sets title="In the plane, with a decision map" sets={inPlane} chosen={dataset.value} choose={(name) => (dataset.value = name)} />
+        <Sets title="Tables and pictures" sets={others} chosen={dataset.value} choose={(name) => (dataset.value = name)} />
+        <FaultText id="open-dataset-fault" fault={fault.value} field="dataset" />
+      </fieldset>
+      <Field panel="open" field="hidden" label="Hidden layers" fault={fault.value}>
+        {(described) => (
+          <input
+            {...described}
+            type="text"
+            autocomplete="off"
+            placeholder="none"
+            value={hidden.value}
+            onInput={(event) => (hidden.value = event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <Field panel="open" field="activation" label="Activation" fault={fault.value}>
+        {(described) => (
+          <select {...described} value={activation.value} onChange={(event) => (activation.value = event.currentTarget.value)}>
+            {activations.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field panel="open" field="seed" label="Seed" fault={fault.value}>
+        {(described) => (
+          <input
+            {...described}
+            type="text"
+            class="number"
+            inputMode="numeric"
+            autocomplete="off"
+            value={seed.value}
+            onInput={(event) => (seed.value = event.currentTarget.value)}
+          />
+        )}
+      </Field>
+      <FaultText id="open-fault" fault={fault.value} field={null} fields={FIELDS} />
+      <div class="fields open-actions">
+        <button type="submit" class="primary" disabled={busy.value || dataset.value === ""}>
+          Make the network
+        </button>
+        {close ? (
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+        ) : null}
+      </div>
+    </form>
+  );
+}
+
+function Sets({ title, sets, chosen, choose }: {
+  title: string;
+  sets: Dataset[];
+  chosen: string;
+  choose: (name: string) => void;
+}) {
+  if (!sets.length) return null;
+  return (
+    <div class="open-group">
+      <p class="note">{title}</p>
+      <div class="open-cards">
+        {sets.map((one) => (
+          <label class="open-card" key={one.name}>
+            <input type="radio" name="dataset" value={one.name} checked={chosen === one.name} onChange={() => choose(one.name)} />
+            <span>
+              <b>{one.name.replaceAll("_", " ")}</b>
+              <small>
+                {one.rows.toLocaleString("en")} rows · {one.inputs} {one.inputs === 1 ? "input" : "inputs"} · {one.task}
+              </small>
+            </span>
+          </label>
+        ))}
+      </div>
+    </div>
+  );
 }
