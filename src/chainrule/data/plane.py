@@ -1,4 +1,4 @@
-"""Data sets of two columns, x1 and x2, for networks whose answer can be drawn as a map: made anew, the same each time."""
+"""Data sets of two columns, x1 and x2, for networks whose answer can be drawn as a map; the same each time."""
 
 from __future__ import annotations
 
