@@ -28,7 +28,7 @@ _DERIVATION = (
     Parameter("shifted", Choice(("0", "1")), "1 for 001's shifted layer numbers", "0"),
     Parameter("form", Choice(("units", "matrices")), "unit by unit, or in matrices", "units"),
     Parameter("terms", Whole(1, 100), "so many terms of a sum are written out", 8),
-    Parameter("output", _OUTPUT, "of x: the output whose gradient it is, or cost; left out: cost, or the only output"),
+    Parameter("output", _OUTPUT, "of x: the output whose gradient it is; left out or cost: the cost's"),
 )
 _FORMATS = {"latex": ("tex", "application/x-tex"), "html": ("html", "text/html"), "text": ("txt", "text/plain")}
 
@@ -40,7 +40,9 @@ def _derived(asked: Asked) -> Derivation:
     now, net = asked.now, asked.now.net
     of = read_of(now, asked["of"])
     output: Any = asked["output"]
-    if output not in (None, "cost"):
+    if output is None and of.kind == "x":
+        output = "cost"  # what /api/units gives as δ of layer 0
+    elif output is not None and output != "cost":
         output = _output(asked)
     now.material.check(asked["part"], asked["row"])
 

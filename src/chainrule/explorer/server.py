@@ -45,14 +45,14 @@ def application(session: Session, token: str, port: int, page: Path = PAGE) -> S
 
     async def refuse(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        message = error.detail
+        message, field = error.detail, "body" if error.status_code == 413 else None
         if error.status_code == 404:
             hint = "GET /api/openapi.json lists them."
             message = text("address", expected="one of the explorer's", got=repr(request.url.path)[:80], hint=hint)
         if error.status_code == 405:
             allowed = (error.headers or {}).get("Allow", "another")
             message = text("method", expected=allowed, got=request.method, hint="GET /api/openapi.json lists them.")
-        response = api.refused(error.status_code, message)
+        response = api.refused(error.status_code, message, field)
         response.headers.update(error.headers or {})
         return response
 
@@ -89,7 +89,12 @@ def run(session: Session, say: Callable[[str], None], port: int = 0, view: str =
         address = f"http://{_HOST}:{port}/?token={token}{view and f'#{view}'}"
         app = application(session, token, port)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=_SECONDS_TO_END
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_SECONDS_TO_END,
         )
         say(address)
         if browser:  # the socket listens already; a browser that takes its time doesn't hold the server up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chainrule.explorer.answers import not_there
 from chainrule.explorer.parameters import Words
 from chainrule.explorer.session import Now
 

@@ -117,7 +117,7 @@ class Trainer:
             self._run(self.settings.epochs if done < self.settings.epochs else done + self.settings.epochs)
 
     def epoch(self) -> None:
-        """Train to the end of the epoch that is begun, or of the next. Raises RefusedError, 409, where training runs."""
+        """Train to the end of the epoch that is begun, or of the next. Raises RefusedError, 409, if training runs."""
         with self._lock:
             self._check_idle()
             thread = self._run(len(self.record.cost) + 1, then="paused")

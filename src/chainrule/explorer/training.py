@@ -64,7 +64,7 @@ def _train(asked: Asked) -> dict[str, Any]:
 
 
 def _activate(session: Session, action: str, activation: str) -> None:
-    """Make the network anew, with another activation in its hidden layers. Raises RefusedError, 400, at other actions."""
+    """Make the network anew, with another activation in its hidden layers. Raises RefusedError, 400, for others."""
     if action != "configure":
         hint = "Send it with the action configure: it makes the network anew."
         raise RefusedError(
