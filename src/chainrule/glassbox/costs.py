@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chainrule.glassbox.example import Example, F
 from chainrule.glassbox.expressions import (
     Apply,
     Expression,
@@ -92,3 +93,46 @@ def terms_of(cost: Cost, a: Any, y: Any) -> Any:
 def _of_one_output(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """See a separable cost, of (m, n) arrays, as a function of one output's a and y, each (m,)."""
     return lambda a, y: np.reshape(function(np.reshape(a, (-1, 1)), np.reshape(y, (-1, 1))), np.shape(a))
+
+
+def whole(example: Example) -> Apply:
+    """(E3) of a cost that is no sum over outputs: a function of all of them."""
+    cost, y = example.plan.cost, _target(example)
+    return Apply(
+        "named",
+        (_outputs(example),),
+        lambda at: cost.value(at.reshape(1, -1), y)[0],
+        name=cost.name,
+        jacobian=lambda at: cost.derivative(at.reshape(1, -1), y),
+    )
+
+
+def whole_derivative(example: Example, k: int | None = None) -> Apply:
+    """∂C_i/∂a^L of such a cost, as a row, or its entry k."""
+    cost, y = example.plan.cost, _target(example)
+    name = f"{cost.name}'"
+
+    def bend(at: F) -> F:
+        """∂²C_i/∂a² by central differences: it only says how far the rounding of a printed number reaches."""
+        flat = at.ravel()
+        steps = np.diag(1e-6 * np.maximum(1.0, np.abs(flat)))
+        up, down = (
+            np.array([cost.derivative(row[np.newaxis], y)[0] for row in flat + sign * steps]) for sign in (1, -1)
+        )
+        found: F = ((up - down) / (2 * steps.diagonal()[:, np.newaxis])).T
+        return found
+
+    if k is None:
+        return Apply("named", (_outputs(example),), lambda at: cost.derivative(at, y), 0, name, bend)
+    return Apply(
+        "named", (_outputs(example),), lambda at: cost.derivative(at, y)[0, k], 0, name, lambda at: bend(at)[k : k + 1]
+    )
+
+
+def _outputs(example: Example) -> Quantity:
+    return Quantity("a", example.L, (), example.a[example.L][np.newaxis])
+
+
+def _target(example: Example) -> F:
+    assert example.y is not None
+    return example.y[np.newaxis]

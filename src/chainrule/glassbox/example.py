@@ -106,20 +106,18 @@ def pass_example(net: Network, x: ArrayLike, y: ArrayLike | None, output: int | 
 
 
 def _refuse_what_is_not_finite(example: Example) -> None:
-    named = [(f"{name} of layer {layer}", values) for name, by_layer in _by_name(example) for layer, values in by_layer]
-    for what, values in named:
+    layers = range(1, example.L + 1)
+    forward = [(name, at, values) for at in layers for name, values in (("z", example.z[at]), ("a", example.a[at]))]
+    slopes = [("g'", at, example.slope[at]) for at in layers]
+    for name, layer, values in (*forward, *slopes, *(("δ", at, example.delta[at]) for at in reversed(layers))):
         if values is not None and not np.isfinite(values).all():
             unit = int(np.argmin(np.isfinite(values)))
             hint = "cr.diagnose(net, X, Y) says where it comes from."
             raise InputError(
-                text(f"x: {what}", expected="finite numbers", got=f"{values[unit]} in unit {unit}", hint=hint)
+                text(
+                    f"x: {name} of layer {layer}",
+                    expected="finite numbers",
+                    got=f"{values[unit]} in unit {unit}",
+                    hint=hint,
+                )
             )
-
-
-def _by_name(example: Example) -> tuple[tuple[str, Any], ...]:
-    return (
-        ("z", example.z.items()),
-        ("a", example.a.items()),
-        ("g'", example.slope.items()),
-        ("δ", sorted(example.delta.items(), reverse=True)),
-    )

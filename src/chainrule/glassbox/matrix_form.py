@@ -29,7 +29,6 @@ from chainrule.glassbox.expressions import (
 from chainrule.glassbox.notations import Notation
 from chainrule.glassbox.steps import Direction, Step
 from chainrule.glassbox.target import Target
-from chainrule.glassbox.unit_form import whole_cost
 
 
 class MatrixForm:
@@ -124,7 +123,7 @@ class MatrixForm:
         a, y = self._q("a", example.L), self._q("y", example.L)
         target = Quantity("cost", example.L, (), _known(example.cost))
         if not cost.separable:
-            return self._step("E3", "forward", target, whole_cost(example), f"{cost.name} takes all outputs at once.")
+            return self._step("E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once.")
         n = len(example.a[example.L])
         pairs = list(zip(np.ravel(_known(a.value)).tolist(), np.ravel(_known(y.value)).tolist(), strict=True))
 
@@ -230,20 +229,10 @@ class MatrixForm:
     def _cost_derivative(self, cost: Any, a: Quantity, y: Quantity) -> Expression:
         if cost.name in ("squared_error", "half_squared_error"):
             return costs.derivative(cost, a, y)
-        derivative, y_row = cost.derivative, _known(self._example.y)[np.newaxis]
-        if not cost.separable:  # the target is a part of the function
-            of_a = self._by_rows(lambda at: derivative(at, y_row))
-            return Apply("named", (a,), of_a, name=f"{cost.name}'", jacobian=self._cost_bend)
-        return Apply("named", (a, y), derivative, name=f"{cost.name}'")
-
-    def _cost_bend(self, at: F) -> F:
-        """∂²C_i/∂a², (n_L, n_L), by central differences: it only says how far rounding reaches."""
-        y, derivative = _known(self._example.y)[np.newaxis], self._example.plan.cost.derivative
-        step = 1e-6 * np.maximum(1.0, np.abs(np.ravel(at)))
-        moved = [(np.ravel(at) + sign * np.diag(step)) for sign in (1, -1)]
-        up, down = (np.array([derivative(row[np.newaxis], y)[0] for row in rows]) for rows in moved)
-        bend: F = ((up - down) / (2 * step[:, np.newaxis])).T
-        return bend
+        if not cost.separable:
+            whole = costs.whole_derivative(self._example)
+            return replace(whole, arguments=(a,), function=self._by_rows(whole.function))
+        return Apply("named", (a, y), cost.derivative, name=f"{cost.name}'")
 
     # --- gradients --------------------------------------------------------------------------------------------------
     def _weights(self, layer: int) -> Step:

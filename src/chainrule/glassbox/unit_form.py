@@ -146,7 +146,7 @@ class UnitForm:
         L, target = example.L, Quantity("cost", example.L, (), _known(example.cost))
         if not cost.separable:
             return self._step(
-                "E3", "forward", target, whole_cost(example), f"{cost.name} takes all outputs at once."
+                "E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once."
             ), []
 
         def term(j: Index) -> Expression:
@@ -155,6 +155,13 @@ class UnitForm:
         total, named = self._sum("j", costs.terms_of(cost, example.a[L], _known(example.y)), term)
         why = f"The cost is {cost.name}, summed over the outputs."
         return self._step("E3", "forward", target, costs.in_front(cost, total), why), named
+
+    def _cost_derivative(self, k: int) -> Expression:
+        """∂C_i/∂a^L_k."""
+        example, L = self._example, self._example.L
+        if not example.plan.cost.separable:
+            return costs.whole_derivative(example, k)
+        return costs.derivative(example.plan.cost, self._q("a", L, k), self._q("y", L, k))
 
     # --- backward ---------------------------------------------------------------------------------------------------
     def _delta_factors(self, layer: int, j: Index) -> tuple[Expression, ...]:
@@ -189,7 +196,7 @@ class UnitForm:
             if example.output is not None:
                 why = "The output itself is differentiated: its derivative in itself is 1, in the others 0."
                 return self._step("E11", "backward", target, Indicator(k, example.output), why), []
-            formula = costs.derivative(example.plan.cost, self._q("a", layer, k), self._q("y", layer, k))
+            formula = self._cost_derivative(k)
             why = f"The derivative of {example.plan.cost.name} in output {k}."
             return self._step("E5", "backward", target, formula, why), []
 
@@ -241,7 +248,7 @@ class UnitForm:
         if example.output is not None:
             why = f"δ is the derivative of output {example.output} here; another output's is 0."
             return self._step("E11", "backward", target, Product((Indicator(k, example.output), slope)), why, chain)
-        outer = costs.derivative(example.plan.cost, self._q("a", L, k), self._q("y", L, k))
+        outer = self._cost_derivative(k)
         factors = (*outer.factors, slope) if isinstance(outer, Product) else (outer, slope)
         why = "The cost's derivative in the output, times the slope of its activation."
         return self._step("E5", "backward", target, Product(factors), why, chain)
@@ -374,8 +381,7 @@ class UnitForm:
             factors.append(self._q("delta", example.L, 0))
             partials.append(Partial(self._objective, Quantity("z", example.L, (0,))))
         else:
-            a_L, y = self._q("a", example.L, 0), self._q("y", example.L, 0)
-            factors.append(costs.derivative(example.plan.cost, a_L, y))
+            factors.append(self._cost_derivative(0))
             partials.append(Partial(self._objective, Quantity("a", example.L, (0,))))
         why = f"One unit a layer: one path, {len(factors)} factors, each with its name."
         target = self._q("dW", layer, 0, 0)
@@ -415,7 +421,8 @@ class UnitForm:
             for k in wanted[layer]:
                 steps, named = self.delta(layer, k)
                 backward[layer] += steps
-                seen[layer] += [unit for step in steps for unit in _here(step, layer) if unit not in seen[layer]]
+                used = dict.fromkeys(unit for step in steps for unit in _here(step, layer))
+                seen[layer] += [unit for unit in used if unit not in seen[layer]]
                 if layer < L:
                     self._add(wanted[layer + 1], named)
         ends = []
@@ -456,19 +463,6 @@ class UnitForm:
     def _largest(self, values: F) -> list[int]:
         found: list[int] = np.argsort(-np.abs(values), kind="stable")[: self._terms].tolist()
         return found
-
-
-def whole_cost(example: Example) -> Expression:
-    """(E3) of a cost that is no sum over outputs."""
-    cost, y = example.plan.cost, _known(example.y)[np.newaxis]
-    a = Quantity("a", example.L, (), example.a[example.L][np.newaxis])
-    return Apply(
-        "named",
-        (a,),
-        lambda at: cost.value(at.reshape(1, -1), y)[0],
-        name=cost.name,
-        jacobian=lambda at: cost.derivative(at.reshape(1, -1), y),
-    )
 
 
 def _here(step: Step, layer: int) -> list[int]:
