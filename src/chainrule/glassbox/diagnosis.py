@@ -208,9 +208,11 @@ def diagnose(
     layers: dict[int, LayerHealth] = {}
     found: list[Finding] = []
     note = ""
+    norms: tuple[float, ...] = ()
     with np.errstate(all="ignore"):
         overflow = _of_parameters(net, limit)
         if overflow is None:
+            step = None if training is None else diverged_step(net, X, Y, training, history)
             tallies = {layer: LayerTally(plan, layer, numbers["saturated_slope"]) for layer in plan.layers}
             x_high = np.zeros(plan.sizes[0])
 
@@ -226,17 +228,14 @@ def diagnose(
                 above = layers[layer].rms_delta
             layers = {layer: layers[layer] for layer in plan.layers}
             found = findings.of_layers(net, layers, x_high, numbers["vanishing"], numbers["exploding"])
-            if first is not None:
+            if step is not None:
+                overflow, norms = _of_step(step, limit, max_memory), step.norms
+            elif first is not None:
                 overflow = _located(examples, first, limit, max_memory)
-        step = None
-        if overflow is None and training is not None:
-            step = diverged_step(net, X, Y, training, history)
-            if step is None:
+            if training is not None and step is None:
                 note = "The training was replayed from the network's parameters, and every number stayed finite."
-            else:
-                overflow = _of_step(step, limit, max_memory)
     if overflow is not None:
-        found.insert(0, findings.of_overflow(overflow, () if step is None else step.norms))
+        found.insert(0, findings.of_overflow(overflow, norms))
     return Diagnosis(
         f"Network {'-'.join(map(str, net.sizes))}, {plan.dtype}, cost {plan.cost.name}",
         len(examples),

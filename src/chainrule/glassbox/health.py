@@ -154,10 +154,10 @@ class LayerTally:
             self.left_out,
             self.usual,
             self.small if looked else None,
-            self.low[0],
-            self.high[0],
-            self.low[1],
-            self.high[1],
+            self.low[0] + 0.0,  # −0 is 0
+            self.high[0] + 0.0,
+            self.low[1] + 0.0,
+            self.high[1] + 0.0,
             self.slope_high if looked else None,
             self.flat_rows if looked else None,
         )

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.derivatives.examples import Examples
 from chainrule.engine.network import Network, random_generator
-from chainrule.errors import InputError, text, unknown_name
+from chainrule.errors import InputError, is_count, text, unknown_name
 from chainrule.maths.schedules import ByTime, RatePolicy, Schedule, rate_policy
 from chainrule.maths.updates import UpdateRule, update_rule
 from chainrule.training import minibatch
@@ -155,6 +155,10 @@ def _settings(training: Mapping[str, Any]) -> dict[str, Any]:
         if name not in _DEFAULTS:
             raise unknown_name("argument in training", name, _DEFAULTS)
     given = {**_DEFAULTS, **training}
+    if not is_count(given["epochs"]):
+        hint = "The epochs that history says were finished are not trained again."
+        got = repr(given["epochs"])
+        raise InputError(text("training: epochs", expected="a whole number ≥ 1", got=got, hint=hint))
     optimizer = given["optimizer"]
     if isinstance(optimizer, LBFGS) or optimizer == LBFGS.name:
         hint = "Its line search sets the step; leave training out to look at the network as it is."
