@@ -171,9 +171,9 @@ def derive(
     >>> found = cr.derive(net, [1.0, 2.0], [1.0], of=("W", 2, 0, 1))
     >>> for step in found.steps[-2:]:
     ...     print(step.equation, step.formula, "=", step.numbers)
-    E5 2(a^2_0 − y_0) σ'(z^2_0) = 2(0.317337 − 1) 0.216634
-    E7 δ^2_0 a^1_1 = (−0.295775) 0.970688
-    >>> abs(found.value - net.backward(net.forward([[1.0, 2.0]]), [1.0]).W[2][1, 0]) < 1e-15
+    E5 2(a^2_0 − y_0) σ'(z^2_0) = 2 · (0.317078 − 1) · 0.216539
+    E7 δ^2_0 a^1_1 = (−0.295759) · 0.970688
+    >>> bool(abs(found.value - net.backward(net.forward([[1.0, 2.0]]), [1.0]).W[2][1, 0]) < 1e-15)
     True
 
     Source: 000 to 004, each in its own notation.
@@ -205,7 +205,7 @@ def derive(
         hand,
         form,  # type: ignore[arg-type] # one of the two
         definitions(example, hand, form),
-        _title(target, o),
+        _title(target, o, hand),
     )
 
 
@@ -227,17 +227,15 @@ def _value(example: Example, target: Target) -> float | NDArray[np.float64]:
             return float(da[units[0]]) if units else da
 
 
-def _title(target: Target, output: int | None) -> str:
-    layer, units = target.layer, target.units
+def _title(target: Target, output: int | None, notation: Notation) -> str:
+    layer, below, units = notation.number(target.layer), notation.number(target.layer - 1), target.units
     of = "the cost" if output is None else f"output {output}"
     match target.kind:
         case "cost":
             return "the cost of one example"
         case "W":
-            below = "input" if layer == 1 else f"layer {layer - 1}, unit"
-            return (
-                f"the derivative of the cost in the weight from {below} {units[1]} to unit {units[0]} of layer {layer}"
-            )
+            start = f"input {units[1]}" if target.layer == 1 else f"unit {units[1]} of layer {below}"
+            return f"the derivative of the cost in the weight from {start} to unit {units[0]} of layer {layer}"
         case "b":
             return f"the derivative of the cost in the bias of unit {units[0]} of layer {layer}"
         case "delta":

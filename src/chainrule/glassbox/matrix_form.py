@@ -100,7 +100,9 @@ class MatrixForm:
             z: Expression = self._through(layer, self._q("a", layer - 1), forward=True)
             if layer in example.b:
                 z = Plus((z, self._q("b", layer)))
-            why = f"All units of layer {layer} at once" + ("." if layer in example.b else "; there is no bias.")
+            why = f"All units of layer {self._notation.number(layer)} at once" + (
+                "." if layer in example.b else "; there is no bias."
+            )
             steps.append(self._step("E1", "forward", self._q("z", layer), z, why))
             a = Apply("g", (self._q("z", layer),), g.value, layer)
             if g.coupled:
@@ -176,7 +178,7 @@ class MatrixForm:
             of_z = Apply("g'", (self._q("z", layer),), g.derivative, layer)
             why = f"The slopes of {g.name} at z."
             steps.append(self._step("E5" if layer == L else "E6", "backward", self._q("slope", layer), of_z, why))
-        with_da = notation.style != "delta" or slope is None or layer == L
+        with_da = notation.style == "da" or slope is None or layer == L
         vector: Expression = self._q("da", layer)
         if with_da:
             steps.append(self._into_activation(layer))
@@ -201,7 +203,7 @@ class MatrixForm:
             found = self._slowed(layer, vector)
             why = "From a to z: times the slopes."
             if not with_da:
-                why = f"Back through the weights of layer {layer + 1}, then through the slopes."
+                why = f"Back through the weights of layer {notation.number(layer + 1)}, then through the slopes."
         return [*steps, self._step(equation, "backward", target, found, why, Product(chain))]
 
     def _into_activation(self, layer: int) -> Step:

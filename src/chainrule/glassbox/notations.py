@@ -63,7 +63,7 @@ class Notation:
     `source_first`: the indices of a weight are (from, to), k before j, and its matrix is 𝒲 rather than W = 𝒲ᵀ.
     `rows`: vectors are rows and stand to the left of matrices. `hadamard` is the sign of the entrywise product; None
     writes diag(·) instead, in a source that has no such sign. `style` says what goes down the layers: δ alone, ∂C/∂a
-    and δ by turns, or ∂C/∂a alone, with δ written out as the product that it is.
+    and δ by turns (in matrices δ alone), or ∂C/∂a alone, with δ written out as the product that it is.
     """
 
     name: str
@@ -197,7 +197,8 @@ NOTATIONS: Mapping[str, Notation] = {
         ),
         Notation(
             "theta", "001", "Θ and s, source unit first", "Θ", "Θ", "s", "g", "C_0", "round", ".*",
-            source_first=True, function_marks="unit", backward=("slope", ("delta", "W")),
+            source_first=True, function_marks="unit",
+            style="both", backward=("da", "slope"), into_activation=("delta", "W"),
         ),
         Notation(
             "dz", "001's end", "dz, da and dΘ", "Θ", "Θ", "dz", "f", "c", "round", ".*",

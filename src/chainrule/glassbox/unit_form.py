@@ -94,6 +94,9 @@ class UnitForm:
         rest = Rest(n - len(order), float(values[others].sum())) if len(order) < n else None
         return Sum(letter, n, term(letter), tuple(map(term, order)), rest), order
 
+    def _number(self, layer: int) -> str:
+        return self._notation.number(layer)
+
     def _letter(self, side: Literal["below", "above"]) -> str:
         return self._notation.below if side == "below" else self._notation.above
 
@@ -109,8 +112,8 @@ class UnitForm:
         expression, named = self._sum(self._letter("below"), example.W[layer][:, j] * example.a[layer - 1], term)
         if layer in example.b:
             expression = Plus((expression, self._q("b", layer, j)))
-        below = "the inputs" if layer == 1 else f"the activations of layer {layer - 1}"
-        why = f"Unit {j} of layer {layer} adds up {below}, each times its weight" + (
+        below = "the inputs" if layer == 1 else f"the activations of layer {self._number(layer - 1)}"
+        why = f"Unit {j} of layer {self._number(layer)} adds up {below}, each times its weight" + (
             ", and its bias." if layer in example.b else "; there is no bias."
         )
         return self._step("E1", "forward", self._q("z", layer, j), expression, why), named
@@ -208,11 +211,16 @@ class UnitForm:
         values = example.W[layer + 1][k] * example.delta[layer + 1]
         letter = self._letter("above")
         expression, named = self._sum(letter, values, term)
-        z_above, a_here = Quantity("z", layer + 1, (letter,)), Quantity("a", layer, (k,))
-        parts = (Partial(self._objective, z_above), Partial(z_above, a_here))
-        chain = Sum(letter, len(values), Product(parts), ())
+        a_here = Quantity("a", layer, (k,))
+
+        def partials(j: Index) -> Product:
+            z_above = Quantity("z", layer + 1, (j,))
+            return Product((Partial(self._objective, z_above), Partial(z_above, a_here)))
+
+        chain = _chain(letter, len(values), partials)
         if layer:
-            why = f"a of unit {k} of layer {layer} reaches every unit of layer {layer + 1}, by one weight each."
+            here, above = self._number(layer), self._number(layer + 1)
+            why = f"a of unit {k} of layer {here} reaches every unit of layer {above}, by one weight each."
         else:
             why = "The input is an activation and has no g: no slope is multiplied in."
         equation = "E9" if layer or example.output is None else "E11"
@@ -276,23 +284,24 @@ class UnitForm:
         letter = self._letter("above")
         total, named = self._sum(letter, values, term)
         expression = total if "slope" in inner else Product((slope, total))
-        z_above, z_here, a_here = (
-            Quantity("z", layer + 1, (letter,)),
-            Quantity("z", layer, (k,)),
-            Quantity("a", layer, (k,)),
-        )
-        if example.output is None:
-            partials = (Partial(self._objective, z_above), Partial(z_above, a_here), Partial(a_here, z_here))
-            equation = "E6"
-            why = f"Every path from unit {k} of layer {layer} leads through one unit of layer {layer + 1}."
-        else:
-            partials = (Partial(self._objective, z_above), Partial(z_above, z_here))  # type: ignore[assignment]
-            equation = "E11"
+        z_here, a_here = Quantity("z", layer, (k,)), Quantity("a", layer, (k,))
+        by_induction, above = example.output is not None, self._number(layer + 1)
+
+        def partials(j: Index) -> Product:
+            z_above = Quantity("z", layer + 1, (j,))
+            first = Partial(self._objective, z_above)
+            if by_induction:
+                return Product((first, Partial(z_above, z_here)))
+            return Product((first, Partial(z_above, a_here), Partial(a_here, z_here)))
+
+        chain = _chain(letter, len(values), partials)
+        why = f"Every path from unit {k} of layer {self._number(layer)} leads through one unit of layer {above}."
+        if by_induction:
             why = (
-                f"The induction step: δ of layer {layer + 1} is known, and z of unit {k} moves every z of layer "
-                f"{layer + 1} by its weight times its slope."
+                f"The induction step: δ of layer {above} is known, and z of unit {k} moves every z of layer {above} "
+                f"by its weight times its slope."
             )
-        chain = Sum(letter, len(values), Product(partials), ())
+        equation = "E11" if by_induction else "E6"
         return self._step(equation, "backward", target, expression, why, chain), named
 
     def _matched(self, k: int) -> Step:
@@ -329,8 +338,13 @@ class UnitForm:
                 why = "softmax: a share grows with its own z, and shrinks as others grow."
                 entry = Product((self._q("a", layer, o), share))
                 steps.append(self._step("E5′", "backward", self._q("dadz", layer, o, k), entry, why))
-        a_o, z_k = Quantity("a", layer, ("o",)), Quantity("z", layer, (k,))
-        chain = Sum("o", len(da), Product((Partial(self._objective, a_o), Partial(a_o, z_k))), ())
+        z_k = Quantity("z", layer, (k,))
+
+        def partials(o: Index) -> Product:
+            a_o = Quantity("a", layer, (o,))
+            return Product((Partial(self._objective, a_o), Partial(a_o, z_k)))
+
+        chain = _chain("o", len(da), partials)
         why = "The units of this layer are coupled: z of one moves every a."
         equation = "E5′" if layer == example.L else "E6"
         return [*steps, self._step(equation, "backward", self._q("delta", layer, k), expression, why, chain)], above
@@ -469,6 +483,11 @@ def _here(step: Step, layer: int) -> list[int]:
     """The units of the layer whose z or a a backward step uses."""
     used = [*quantities(step.expression), step.target]
     return [int(q.units[-1]) for q in used if q.kind in ("z", "a", "slope") and q.layer == layer and q.units]
+
+
+def _chain(letter: str, n: int, partials: Callable[[Index], Product]) -> Expression:
+    """The chain rule through n units, as symbols; through one it is no sum."""
+    return Sum(letter, n, partials(letter), ()) if n > 1 else partials(0)
 
 
 def _once(steps: list[Step]) -> list[Step]:
