@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -91,6 +91,13 @@ class Fence:
 
 
 @dataclass(frozen=True)
+class Bracket:
+    """One bracket, whose other stands in another piece of the line."""
+
+    sign: str
+
+
+@dataclass(frozen=True)
 class BigSum:
     """Σ with its index, and its range where it is known; what is added up stands behind it."""
 
@@ -125,7 +132,7 @@ class Remainder:
 
 
 Box: TypeAlias = (
-    Symbol | Marked | Figure | Sign | Gap | Words | Row | Raised | Over | Fence | BigSum | Grid | Sized | Remainder
+    Symbol | Marked | Figure | Sign | Gap | Words | Row | Raised | Over | Fence | Bracket | BigSum | Grid | Sized | Remainder
 )
 
 DOTS = {"⋯", "⋮", "⋱", "…"}
@@ -147,9 +154,9 @@ def is_tall(box: Box) -> bool:
     match box:
         case Row(parts=parts):
             return any(map(is_tall, parts))
-        case Over() | Grid() | BigSum() | Sized() | Remainder():
+        case Over() | Grid() | BigSum() | Remainder():
             return True
-        case Fence(inside=inside) | Raised(base=inside):
+        case Fence(inside=inside) | Raised(base=inside) | Sized(box=inside):
             return is_tall(inside)
         case _:
             return False
@@ -180,8 +187,8 @@ def width(box: Box) -> float:
             return 0.5 * len(mantissa) + 0.28 * ("-" in mantissa) + (2.3 + 0.4 * len(exponent) if e else 0.0)
         case Sign(unary=unary):
             return 0.78 if unary else 1.35
-        case Gap():
-            return 0.2
+        case Gap() | Bracket():
+            return 0.4
         case Words(words=words):
             return 0.5 * len(words) + 0.5
         case Row(parts=parts):
@@ -206,10 +213,10 @@ def _cell_width(cell: str) -> float:
     return 1.2 if cell in DOTS else width(Figure(cell))
 
 
-def pieces(box: Box) -> list[Box]:
-    """Take a box apart where a line may break; brackets around a break are taken apart as well."""
+def pieces(box: Box, room: float, measure: Callable[[Box], float] = width) -> list[Box]:
+    """Take a box apart where a line may break; brackets that are wider than `room` are taken apart as well."""
     found: list[list[Box]] = [[]]
-    for part in _opened(box):
+    for part in _opened(box, room, measure):
         if isinstance(part, Sign | Gap) and part.breaks and found[-1]:
             found.append([])
             if isinstance(part, Gap):
@@ -218,15 +225,15 @@ def pieces(box: Box) -> list[Box]:
     return [row(*some) for some in found]
 
 
-def _opened(box: Box) -> Iterable[Box]:
+def _opened(box: Box, room: float, measure: Callable[[Box], float]) -> Iterable[Box]:
     match box:
         case Row(parts=parts):
             for part in parts:
-                yield from _opened(part)
-        case Fence(inside=inside, kind=kind) if has_break(inside):
-            yield Words(kind[0])
-            yield from _opened(inside)
-            yield Words(kind[1])
+                yield from _opened(part, room, measure)
+        case Fence(inside=inside, kind=kind) if has_break(inside) and measure(box) > room:
+            yield Bracket(kind[0])
+            yield from _opened(inside, room, measure)
+            yield Bracket(kind[1])
         case _:
             yield box
 

@@ -8,6 +8,7 @@ from html import escape
 from chainrule.glassbox.boxes import (
     BigSum,
     Box,
+    Bracket,
     Fence,
     Figure,
     Gap,
@@ -40,7 +41,7 @@ def symbol(quantity: Quantity, notation: Notation) -> str:
 
     >>> from chainrule.glassbox.notations import find
     >>> symbol(Quantity("z", 2, (3,)), find("delta"))
-    '<math><msubsup><mi>z</mi><mn>3</mn><mn>2</mn></msubsup></math>'
+    '<math displaystyle="true"><msubsup><mi>z</mi><mn>3</mn><mn>2</mn></msubsup></math>'
     """
     return math(symbol_box(notation.write(quantity)))
 
@@ -63,10 +64,10 @@ def numbers(expression: Expression, notation: Notation, digits: int = DIGITS) ->
 def math(box: Box, lead: str = "") -> str:
     """Write a box as math elements: one, or several between which a line may break; `lead` is a sign before it."""
     first = f"<mo>{escape(lead)}</mo>" if lead else ""
-    parts = [box] if width(box) <= _IN_ONE else pieces(box)
+    parts = [box] if width(box) <= _IN_ONE else pieces(box, _IN_ONE)
     bodies = [written(part) for part in parts]
     bodies[0] = first + bodies[0]
-    return " ".join(f"<math>{body}</math>" for body in bodies)
+    return " ".join(f'<math displaystyle="true">{body}</math>' for body in bodies)
 
 
 def written(box: Box) -> str:
@@ -96,6 +97,8 @@ def written(box: Box) -> str:
             stretchy = "" if is_tall(inside) else ' stretchy="false"'
             left, right = (f'<mo form="{form}"{stretchy}>' for form in ("prefix", "postfix"))
             return f"<mrow>{left}{kind[0]}</mo>{written(inside)}{right}{kind[1]}</mo></mrow>"
+        case Bracket(sign=sign):
+            return f'<mo stretchy="false">{sign}</mo>'
         case BigSum():
             return _sum(box)
         case Grid(rows=rows, shape=shape, whole=whole):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from chainrule.glassbox.boxes import (
     BigSum,
     Box,
+    Bracket,
     Fence,
     Figure,
     Gap,
@@ -122,7 +123,7 @@ class _Page:
             lead = hang = " " * (_MARGIN + 4)
         for box in boxes:
             room = self._width - len(lead) - 3
-            blocks = [_block(piece) for piece in pieces(box)]
+            blocks = [_block(piece) for piece in pieces(box, room, lambda of: len(_block(of)[0]))]
             shapes = _shapes(box)
             for i, line in enumerate(fill([len(block[0]) for block in blocks], room, room - 2)):
                 block = _beside([blocks[n] for n in line])
@@ -239,7 +240,7 @@ def written(box: Box) -> str:
             return sign if unary else f"{sign} " if sign == "," else f" {sign} "
         case Gap(tight=tight, beside_ratio=beside_ratio):
             return " · " if beside_ratio else "" if tight else " "
-        case Words(words=words):
+        case Words(words=words) | Bracket(sign=words):
             return words
         case Row(parts=parts):
             return "".join(map(written, parts))

@@ -59,7 +59,7 @@ Look = Literal["formula", "written out", "numbers"]
 
 _WHOLE = 8  # a matrix with more rows or columns is shown by its corner
 _CORNER = 4
-_WIDEST_GRID = 38.0  # in em: what goes on a line of an A4 page beside brackets and a sign
+_WIDEST_GRID = 36.0  # in em: what goes on a line of an A4 page beside brackets and a sign
 _WIDEST_FRACTION = 30.0  # in em: wider ones are written with a stroke, so that a line may break in them
 _MANY_FACTORS = 5  # a line may break between the factors of a longer product
 
@@ -176,6 +176,12 @@ class Typesetter:
         """Whether a number with a minus stands there."""
         return self.look == "numbers" and isinstance(of, Quantity) and isinstance(of.value, float) and of.value < 0
 
+    def _is_matrix(self, of: Expression) -> bool:
+        """Whether a matrix of numbers stands there."""
+        if isinstance(of, Quantity):
+            return self.look == "numbers" and isinstance(of.value, np.ndarray)
+        return isinstance(of, MatrixProduct | Hadamard | Transposed | Diagonal)
+
     def _is_sum(self, of: Expression) -> bool:
         """Whether there are terms that a factor has to be kept from."""
         if isinstance(of, Plus):
@@ -227,7 +233,7 @@ class Typesetter:
             needs = self._is_sum(of.term) and not (isinstance(of.term, Plus) and len(of.term.terms) == 1)
             return row(BigSum(of.index, 0, of.size - 1), Gap(tight=True), self._fenced(of.term, needs))
         terms = list(self._flat(of))
-        breaks = len(terms) > 2 or any(isinstance(term, Rest) for _, term in terms)
+        breaks = len(terms) > 2 or any(isinstance(term, Rest) or self._is_matrix(term) for _, term in terms)
         parts: list[Box] = []
         for i, (sign, term) in enumerate(terms):
             if i or sign == "−":
