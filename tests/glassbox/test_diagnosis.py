@@ -9,11 +9,12 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 import chainrule as cr
 from cases import BACKENDS
+from chainrule import diagnose
 from chainrule.errors import DivergenceWarning, InputError
-from chainrule.glassbox.diagnosis import diagnose
 from chainrule.glassbox.health import usual_slope
 from chainrule.maths.activations import activation
 
@@ -144,6 +145,13 @@ def test_a_unit_is_saturated_from_the_z_on_at_which_its_slope_is_a_hundredth_of_
     )
     assert " is saturated: its slope g'(z) is at most " in found.why(1, 0)
     assert kinds(diagnose(net, [[1.0], [-1.0]], [0.0, 1.0], saturated_slope=0.0099)) == []
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_small_slope_of_leaky_relu_is_no_saturation(dtype):
+    net = cr.Network([4, 6, 1], ["leaky_relu", "identity"], dtype=dtype)
+    net.b[1][...] = -50
+    assert diagnose(net, X, Y).layers[1].saturated == ()
 
 
 def test_saturated_rows_says_in_how_many():
@@ -528,15 +536,17 @@ def test_an_overflow_in_the_last_rows_of_many_is_found_and_the_earliest_quantity
     assert (at.equation, at.row) == ("E3", 7)
 
 
-def test_workspace_stays_within_its_budget():
-    net = cr.Network([10, 300, 5], ["tanh", "identity"])
-    rows, targets = np.ones((3000, 10), dtype="float32"), np.ones((3000, 5), dtype="float32")
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["tanh", "mish", "softmax"])
+def test_workspace_stays_within_its_budget(name, backend):
+    net = cr.Network([10, 150, 5], [name, "identity"], backend=backend)
+    rows, targets = np.ones((2000, 10), dtype="float32"), np.ones((2000, 5), dtype="float32")
     diagnose(net, rows[:2], targets[:2])  # imports, and what is made once
     tracemalloc.start()
-    diagnose(net, rows, targets, max_memory=2**20)
+    diagnose(net, rows, targets, max_memory=2**19)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 2**20 + 2**16 + 4 * net.parameters.nbytes  # Python's own objects; the gradient and the copy of θ
+    assert peak < 2**19 + 2**16 + 4 * net.parameters.nbytes  # Python's own objects; the gradient and the copy of θ
 
 
 # --- after a training that diverged -----------------------------------------------------------------------------------
@@ -694,7 +704,10 @@ def test_a_training_that_passes_is_said_to():
     found = diagnose(net, X, Y, training={"epochs": 2})
     assert found.overflow is None
     assert found.findings == ()
-    assert found.note == "The training was replayed from the network's parameters, and every number stayed finite."
+    assert found.note == (
+        "The training was replayed from the network's parameters, and every number stayed finite. What an optimizer remembered "
+        "of earlier steps is not replayed, nor is a validation set."
+    )
     assert found.note in " ".join(str(found).split())
 
 
@@ -773,6 +786,7 @@ LONG = "one of batch_size, callbacks, early_stopping, epochs, learning_rate, n_t
         ({"training": {"rate": 0.1}}, f"unknown argument in training: expected {LONG}, got 'rate'. Choose a name from the list."),
         ({"training": {"learning_rate": -1}}, "learning_rate: expected a finite number > 0, got -1. "),
         ({"training": {"optimizer": "sdg"}}, "unknown optimizer: expected one of "),
+        ({"training": {"early_stopping": "yes"}}, "early_stopping: expected "),
         ({"training": {"batch_size": 0}}, "batch_size: expected a whole number ≥ 1 or None, got 0. "),
         ({"training": {"epochs": -1}}, "training: epochs: expected a whole number ≥ 1, got -1. The epochs that history says were finished are not trained again."),
         ({"training": {"sample_weight": [1.0]}}, "sample_weight: expected shape (200,), one for each row of X, got shape (1,). "),
@@ -809,6 +823,8 @@ def test_bad_data_are_refused_as_everywhere():
         diagnose("net", X, Y)
     with pytest.raises(InputError, match=r"^X: expected 4 columns"):
         diagnose(NET, X[:, :3], Y)
+    with pytest.raises(InputError, match=r"^X: expected a dense array, got the sparse csr_array"):
+        diagnose(NET, csr_array(X), Y)
     with pytest.raises(InputError, match=r"^Y: expected 200 rows, as X has"):
         diagnose(NET, X, Y[:3])
     with pytest.raises(InputError, match=r"^X\[3, 1\]: expected a finite number, got nan"):

@@ -24,6 +24,10 @@ from chainrule.maths.settings import real_number
 from chainrule.training.history import History
 
 _WIDTH = 100
+_STAYED_FINITE = (
+    "The training was replayed from the network's parameters, and every number stayed finite. What an optimizer "
+    "remembered of earlier steps is not replayed, nor is a validation set."
+)
 _RANGES = {
     "saturated_slope": Interval(0, 1),
     "saturated_rows": Interval(0, 1, closed_high=True),
@@ -77,10 +81,9 @@ class Diagnosis:
         Examples
         --------
         >>> import numpy as np, chainrule as cr, textwrap
-        >>> from chainrule.glassbox.diagnosis import diagnose
         >>> net = cr.Network([2, 3, 1], ["relu", "identity"], dtype="float64")
         >>> net.b[1][2] = -50
-        >>> print(textwrap.fill(diagnose(net, np.eye(2), [0.0, 1.0]).why(1, 2), 107))
+        >>> print(textwrap.fill(cr.diagnose(net, np.eye(2), [0.0, 1.0]).why(1, 2), 107))
         unit 2 of layer 1 (relu) is dead: its slope g'(z) is 0 in all 2 rows, where z lies between -51 and -49.1
         (E1) and a is 0 (E2); so δ = 0 (E6), and the weights into it never change (E7). Its bias, -50, alone keeps
         it there.
@@ -179,15 +182,14 @@ def diagnose(
     Examples
     --------
     >>> import numpy as np, chainrule as cr
-    >>> from chainrule.glassbox.diagnosis import diagnose
     >>> X = np.random.default_rng(0).standard_normal((50, 4))
     >>> net = cr.Network([4, 6, 1], ["relu", "identity"], dtype="float64", seed=1)
     >>> net.b[1][3] = -100
-    >>> found = diagnose(net, X, X[:, 0])
+    >>> found = cr.diagnose(net, X, X[:, 0])
     >>> [(finding.kind, finding.layer, finding.units) for finding in found.findings]
     [('dead', 1, (3,))]
     >>> net.W[1][2, 5] = 1e308
-    >>> print(diagnose(net, 1e9 * X, X[:, 0]).overflow.name)
+    >>> print(cr.diagnose(net, 1e9 * X, X[:, 0]).overflow.name)
     z of unit 5 of layer 1 in row 0
 
     Source: 001, 002 (the order of a step); (E15).
@@ -233,7 +235,7 @@ def diagnose(
             elif first is not None:
                 overflow = _located(examples, first, limit, max_memory)
             if training is not None and step is None:
-                note = "The training was replayed from the network's parameters, and every number stayed finite."
+                note = _STAYED_FINITE
     if overflow is not None:
         found.insert(0, findings.of_overflow(overflow, norms))
     return Diagnosis(

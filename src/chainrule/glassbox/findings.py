@@ -345,7 +345,7 @@ def table(layers: Mapping[int, LayerHealth]) -> list[str]:
 
 
 def _few(numbers: Sequence[int], what: str = "unit") -> str:
-    """Name the first few: "units 2, 5 and 9", "units 0, 1, 2, … (120 of them)"."""
+    """Name the first few: "unit 2", "units 2, 5 and 9", "units 0, 1, 2, 3, 4, 5, 6, 7, …"."""
     if len(numbers) == 1:
         return f"{what} {numbers[0]}"
     if len(numbers) > _NAMED:

@@ -99,7 +99,7 @@ def diverged_step(
     """
     given = _settings(training)
     # `cr.train` reads every argument, and refuses it in its own words
-    train(net.copy(), X, Y, **{**given, "epochs": 0, "early_stopping": None, "callbacks": (), "verbose": 0})
+    train(net.copy(), X, Y, **{**given, "epochs": 0, "verbose": 0})
     done = _finished(history)
     examples = Examples.with_targets(net, X, Y, given["sample_weight"])
     m, plan = len(examples), net.plan
