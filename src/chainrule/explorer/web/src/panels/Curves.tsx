@@ -56,8 +56,11 @@ export function Curves({ label, series, log }: { label: string; series: readonly
 
   return (
     <div class="curves" ref={frame}>
-      <p class="curves-legend">
+      <p class="curves-head">
         <span class="curves-title">{label}</span>
+        {epochs ? <span>epoch {at}</span> : null}
+      </p>
+      <p class="curves-legend">
         {series.map((one) => (
           <span class="curves-entry" key={one.name}>
             <svg width="18" height="8" aria-hidden="true">
@@ -66,7 +69,6 @@ export function Curves({ label, series, log }: { label: string; series: readonly
             {one.name} <b>{number(one.values[at - 1])}</b>
           </span>
         ))}
-        {epochs ? <span class="curves-epoch">epoch {at}</span> : null}
       </p>
       <svg
         width={width}

@@ -24,7 +24,10 @@ export function Decision() {
   const onScreen = useSignal(false);
   const ready = useComputed(() => at.value?.version ?? 0);
   // The map is that of the network, whatever the row.
-  const { answer, fault } = useAsked((abort) => (ready.value && onScreen.value ? api.decision(RESOLUTION, abort) : null));
+  const { answer, fault } = useAsked((abort) => {
+    if (!ready.value) return null;
+    return onScreen.value ? api.decision(RESOLUTION, abort) : "later";
+  });
   const shown = answer.value;
   const isDark = dark.value;
   return (
@@ -35,7 +38,7 @@ export function Decision() {
           <p class="legend">
             {shown.classes.map((name, c) => (
               <span key={name}>
-                <Symbol c={c} colour={css(classColour(c, isDark))} /> {name}
+                <Symbol c={c} colour={css(classColour(c, isDark))} /> class {name}
               </span>
             ))}
           </p>

@@ -22,7 +22,8 @@ export function HeatMap() {
   const chosen = useComputed(() => (Number(wanted.value) < (sizes.value.at(-1) ?? 0) ? wanted.value : "cost"));
   const { answer, fault } = useAsked((abort) => {
     const here = at.value;
-    if (!here || !onScreen.value) return null;
+    if (!here) return null;
+    if (!onScreen.value) return "later";
     return api.inputGradient({ part: here.part, row: here.row, output: chosen.value }, abort);
   });
   const outputs = sizes.value.at(-1) ?? 0;

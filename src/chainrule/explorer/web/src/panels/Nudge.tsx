@@ -9,7 +9,7 @@ import { useAsked } from "./asked";
 import { FaultText } from "./fault";
 import { useWidth } from "./measured";
 import { Panel } from "./Panel";
-import { changes, MIDDLE, missInWords, POSITIONS, REACHES } from "./promise";
+import { changeOf, changes, MIDDLE, missInWords, POSITIONS, REACHES } from "./promise";
 import { extent, linear, path, widened, type Interval } from "./scale";
 
 export function Nudge() {
@@ -18,7 +18,8 @@ export function Nudge() {
   const position = useSignal(MIDDLE);
   const { answer, fault } = useAsked(() => {
     const here = at.value;
-    if (!here || !onScreen.value || called(target.value, null) === null) return null;
+    if (!here || called(target.value, null) === null) return null;
+    if (!onScreen.value) return "later";
     // One request answers for every position, so that dragging waits for nothing.
     return api.nudge({ part: here.part, row: here.row, of: of.value, by: changes(reach.value) });
   });
@@ -96,7 +97,7 @@ function Figures({ shown, i }: { shown: Answer; i: number }) {
   const predicted = shown.predicted[i] ?? null;
   const actual = shown.true[i] ?? null;
   const { cost } = shown;
-  const change = (value: number | null): string => (value === null || cost === null ? "–" : signed(value - cost));
+  const change = (value: number | null): string => (value === null || cost === null ? "–" : signed(changeOf(cost, value)));
   return (
     <>
       <table class="nudge-figures">

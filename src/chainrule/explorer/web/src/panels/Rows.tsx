@@ -1,6 +1,6 @@
 /** The row looked at, as a picture or as features; and the rows whose examples pull hardest at the parameters. */
 
-import { useSignal } from "@preact/signals";
+import { useComputed, useSignal } from "@preact/signals";
 import { api, type Row } from "../api";
 import { number } from "../numbers";
 import { at, data, goToRow, part, row, select, shownRow } from "../store";
@@ -16,66 +16,72 @@ const FEATURES = 12;
 
 export function Rows() {
   const onScreen = useSignal(false);
+  const running = useComputed(() => training.value?.status === "running");
+  // The list is that of the part, whatever the row.
+  const ready = useComputed(() => at.value?.version ?? 0);
   const { answer, fault } = useAsked((abort) => {
-    const here = at.value;
+    if (!ready.value) return null;
     // Norms of all rows take a pass over them: not at every step of a running training.
-    if (!here || !onScreen.value || training.value?.status === "running") return null;
-    return api.largestGradients({ part: here.part, limit: LIMIT }, abort);
+    if (!onScreen.value || running.value) return "later";
+    return api.largestGradients({ part: part.value, limit: LIMIT }, abort);
   });
   const shown = shownRow.value.value;
-  const running = training.value?.status === "running";
   const largest = answer.value?.rows ?? [];
   const most = largest[0]?.norm ?? 0;
   return (
-    <Panel id="rows" title="Rows by gradient" onScreen={onScreen}>
-      {shown ? <Current shown={shown} /> : null}
-      <h3 class="panel-heading">Largest gradient first</h3>
-      <p class="note">
-        ‖∂C<sub>i</sub>/∂θ‖ of each row of {part.value}: how hard this row alone pulls at the parameters.
-      </p>
-      <FaultText id="rows-fault" fault={fault.value} field={null} />
-      {running ? <p class="note">Listed when training pauses.</p> : null}
-      {largest.length ? (
-        <div class="scroll" tabIndex={0} role="region" aria-label="Rows with the largest gradients">
-          <table class="rows-table">
-            <thead>
-              <tr>
-                <th scope="col">row</th>
-                <th scope="col">norm</th>
-                <th scope="col">target</th>
-                <th scope="col">network says</th>
-                <th scope="col">cost</th>
-              </tr>
-            </thead>
-            <tbody>
-              {largest.map((one) => (
-                <tr key={one.row} class={one.row === row.value ? "selected" : ""}>
-                  <td>
-                    <button
-                      type="button"
-                      class="link"
-                      aria-current={one.row === row.value ? "true" : undefined}
-                      aria-label={`Go to row ${one.row}`}
-                      onClick={() => goToRow(one.row)}
-                    >
-                      {one.row}
-                    </button>
-                  </td>
-                  <td class="norm">
-                    <span class="norm-bar" style={{ width: `${most > 0 ? (100 * (one.norm ?? 0)) / most : 0}%` }} />
-                    <span>{number(one.norm)}</span>
-                  </td>
-                  <td>{one.label ?? "–"}</td>
-                  <td class={one.label !== null && one.predicted !== null && one.label !== one.predicted ? "wrong" : ""}>
-                    {one.predicted ?? "–"}
-                  </td>
-                  <td>{number(one.cost)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+    <Panel id="rows" title="Rows" onScreen={onScreen}>
+      <div class="rows-halves">
+        {shown ? <Current shown={shown} /> : null}
+        <div class="rows-largest">
+          <h3 class="panel-heading">Largest gradient first</h3>
+          <p class="note">
+            ‖∂C<sub>i</sub>/∂θ‖ of each row of {part.value}: how hard this row alone pulls at the parameters.
+          </p>
+          <FaultText id="rows-fault" fault={fault.value} field={null} />
+          {running.value ? <p class="note">Listed anew when training pauses.</p> : null}
+          {largest.length ? (
+            <div class="scroll" tabIndex={0} role="region" aria-label="Rows with the largest gradients">
+              <table class="rows-table">
+                <thead>
+                  <tr>
+                    <th scope="col">row</th>
+                    <th scope="col">norm</th>
+                    <th scope="col">target</th>
+                    <th scope="col">network says</th>
+                    <th scope="col">cost</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {largest.map((one) => (
+                    <tr key={one.row} class={one.row === row.value ? "selected" : ""}>
+                      <td>
+                        <button
+                          type="button"
+                          class="link"
+                          aria-current={one.row === row.value ? "true" : undefined}
+                          aria-label={`Go to row ${one.row}`}
+                          onClick={() => goToRow(one.row)}
+                        >
+                          {one.row}
+                        </button>
+                      </td>
+                      <td class="norm">
+                        <span class="norm-bar" style={{ width: `${most > 0 ? (100 * (one.norm ?? 0)) / most : 0}%` }} />
+                        <span>{number(one.norm)}</span>
+                      </td>
+                      <td>{one.label ?? "–"}</td>
+                      <td class={one.label !== null && one.predicted !== null && one.label !== one.predicted ? "wrong" : ""}>
+                        {one.predicted ?? "–"}
+                      </td>
+                      <td>{number(one.cost)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          ) : null}
         </div>
-      ) : null}
+      </div>
     </Panel>
   );
 }

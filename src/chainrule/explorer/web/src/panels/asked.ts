@@ -11,15 +11,16 @@ export interface Asked<T> {
 }
 
 /**
- * Asks anew whenever a signal that `request` reads changes; the request before is aborted. Null: nothing to ask.
- * A request is as long as it takes: with `version` changing faster than answers come, one is always finished first.
+ * Asks anew whenever a signal that `request` reads changes; the request before is aborted. Null: there is nothing to
+ * ask, and nothing to show. "later": what was answered last stays.
  */
-export function useAsked<T>(request: (abort: AbortSignal) => Promise<T> | null): Asked<T> {
+export function useAsked<T>(request: (abort: AbortSignal) => Promise<T> | "later" | null): Asked<T> {
   const answer = useSignal<T | null>(null);
   const fault = useSignal<Fault | null>(null);
   useSignalEffect(() => {
     const abort = new AbortController();
     const promise = request(abort.signal);
+    if (promise === "later") return;
     if (promise === null) {
       answer.value = null;
       fault.value = null;

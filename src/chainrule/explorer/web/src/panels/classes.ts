@@ -14,7 +14,7 @@ export function classColour(c: number, dark: boolean): Rgb {
 }
 
 /** The ground of the map stays paler than the points on it. */
-const DEEPEST = 0.52;
+const DEEPEST = 0.34;
 
 /**
  * The colour of a place: of the share of class 1 where there are two classes, else of the class that wins; without

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { changes, MIDDLE, missInWords, POSITIONS } from "./promise";
+import { changeOf, changes, MIDDLE, missInWords, POSITIONS } from "./promise";
 
 describe("changes of the slider", () => {
   it("run from −reach to reach through exactly 0, at round decimals", () => {
@@ -8,6 +8,11 @@ describe("changes of the slider", () => {
     expect([by[0], by[MIDDLE], by.at(-1)]).toEqual([-0.1, 0, 0.1]);
     expect(by[53]).toBe(0.006);
   });
+});
+
+it("a change that rounding alone could be is none", () => {
+  expect(changeOf(0.3, 0.1 + 0.2)).toBe(0);
+  expect(changeOf(1, 1.25)).toBe(0.25);
 });
 
 describe("the miss", () => {

@@ -11,14 +11,19 @@ export function changes(reach: number): number[] {
   return Array.from({ length: POSITIONS }, (_, i) => Number(((reach * (i - MIDDLE)) / MIDDLE).toPrecision(12)));
 }
 
-/** The miss of the prediction in words; shares of a change that rounding ate say nothing and are left out. */
+/** By how much a cost is another than before; what rounding alone could be is none. */
+export function changeOf(before: number, after: number): number {
+  const change = after - before;
+  return Math.abs(change) <= 1e-14 * Math.max(Math.abs(before), Math.abs(after)) ? 0 : change;
+}
+
+/** The miss of the prediction in words. */
 export function missInWords(cost: number, predicted: number, actual: number): string {
-  const promised = predicted - cost;
-  const came = actual - cost;
-  const rounding = 1e-12 * Math.max(Math.abs(cost), Math.abs(actual));
-  if (promised === 0 && Math.abs(came) <= rounding) return "Nothing changes, as promised.";
-  if (Math.abs(came) <= rounding) return "A change was promised, and none came: the cost is flat here.";
-  if (Math.abs(promised) <= rounding) return "No change was promised, and one came: this is all curvature.";
+  const promised = changeOf(cost, predicted);
+  const came = changeOf(cost, actual);
+  if (promised === 0 && came === 0) return "Nothing changes, as promised.";
+  if (came === 0) return "A change was promised, and none came: the cost is flat here.";
+  if (promised === 0) return "No change was promised, and one came: this is all curvature.";
   if (promised > 0 !== came > 0) return "The cost goes the other way than promised: so far the tangent does not reach.";
   const kept = came / promised;
   if (Math.abs(kept - 1) < 0.0005) return "Kept to the last tenth of a percent.";
