@@ -187,7 +187,7 @@ STATEMENTS = {
             "One factor a^{ℓ−1}_k more makes it ∂C_i/∂W^ℓ_jk.",
             ("chainrule.derivatives.paths.path_sum", "chainrule.derivatives.paths.top_paths"),
             "`cr.derivatives.path_sum(net, x, y, weight=(l, j, k))`; the largest paths: "
-            "`cr.derivatives.top_paths(net, x, y, weight, k)`",
+            "`cr.derivatives.top_paths(net, x, y, weight, k)`; both, with names: `cr.path_ledger`",
         ),
         Statement(
             "E13",
@@ -201,13 +201,14 @@ STATEMENTS = {
                 "chainrule.derivatives.paths.path_count",
                 "chainrule.derivatives.paths.multiplication_count",
             ),
-            "`cr.derivatives.multiplication_count(net, layer)`",
+            "`cr.derivatives.multiplication_count(net, layer)`; beside the paths: `cr.path_ledger(net, x, y, weight)`",
         ),
         Statement(
             "E14",
             "chain of single units",
             "n_ℓ = 1 everywhere: ∂C/∂w^{L−1} = ∂C/∂a^L · g_L'(z^L) · w^L · g_{L−1}'(z^{L−1}) · a^{L−2}, five factors.",
             (f"{ENGINE}.backward",),
+            "the last step of `cr.derive(net, x, y, of=(\"W\", l, 0, 0), notation=\"nabla\")`; by hand: "
             "[how to see every derivative](../how-to/see-every-derivative.md)",
         ),
     ),
@@ -351,7 +352,8 @@ def equations_page() -> Iterator[str]:
     yield from ("# Equations", "", NOTICE, "")
     yield (
         "Code, messages and pages cite these numbers. (E1) to (E16) are what the five derivations contain, brought "
-        "into one notation; (E17) and up are what training needs besides."
+        "into one notation; (E17) and up are what training needs besides. `cr.derive` shows (E1) to (E14) with the "
+        "numbers of your own network, in any of [the sources' notations](../explanation/derivations/README.md)."
     )
     yield from ("", "The five derivations are cited as:", "")
     yield from table(["number", "what it derives"], [list(row) for row in SOURCES])
