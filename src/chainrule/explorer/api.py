@@ -71,6 +71,7 @@ def _answer(endpoint: Endpoint, session: Session, items: list[tuple[str, str]], 
         if endpoint.method == "POST":
             from_address((), items)
             values = from_body(endpoint.parameters, body)
+            session.expect(values["version"])
         else:
             values = from_address(endpoint.parameters, items)
         given = endpoint.answer(Asked(session, now, values))

@@ -28,7 +28,8 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-_RUN_AGAIN = "Use the address that chainrule explore has printed."
+_USE = "Use the address that chainrule explore has printed."
+_SEND = f"Send it in the header {TOKEN_HEADER}: it is in the address that chainrule explore has printed."
 
 
 class Guard:
@@ -79,21 +80,29 @@ class Guard:
             if origin.lower() not in [f"http://{name}" for name in self._hosts]:
                 message = text("Origin", expected=shown, got=repr(origin)[:80], hint="Other pages may not ask here.")
                 return 403, message, "Origin"
-        if (scope["path"].startswith("/api") or scope["path"] == "/") and not self._has_token(scope, headers):
-            given = "a wrong one" if headers.get(TOKEN_HEADER.lower()) or b"token=" in scope["query_string"] else "none"
-            return 403, text("token", expected="the one of this server", got=given, hint=_RUN_AGAIN), TOKEN_HEADER
+        given = _given(scope, headers)
+        if (scope["path"].startswith("/api") or scope["path"] == "/") and not self._is_token(given):
+            got = "a wrong one" if given else "none"
+            return (
+                403,
+                text("token", expected="the one of this server", got=got, hint=_SEND if scope["path"] != "/" else _USE),
+                TOKEN_HEADER,
+            )
         length = headers.get("content-length", ["0"])[0]
         if length.isdecimal() and int(length[:20]) > BODY_LIMIT:
             return 413, _too_large(f"{length[:20]} bytes"), "body"
         return None
 
-    def _has_token(self, scope: Scope, headers: dict[str, list[str]]) -> bool:
-        """Compare the token, the page's in its address and the API's in its header, in a time that tells nothing."""
-        if scope["path"] == "/":
-            given = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=None).get("token", [])
-        else:
-            given = headers.get(TOKEN_HEADER.lower(), [])
+    def _is_token(self, given: list[str]) -> bool:
+        """Compare in a time that doesn't tell how much of it is right."""
         return len(given) == 1 and hmac.compare_digest(given[0].encode(), self._token)
+
+
+def _given(scope: Scope, headers: dict[str, list[str]]) -> list[str]:
+    """Find the token: the page's in its address, where a browser can have it; the API's in its header."""
+    if scope["path"] == "/":
+        return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True).get("token", [])
+    return headers.get(TOKEN_HEADER.lower(), [])
 
 
 def _limited(receive: Receive) -> Receive:

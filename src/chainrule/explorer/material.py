@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
 from chainrule.data.pipeline import Pipeline
-from chainrule.data.readers import NAMES, read
 from chainrule.data.scaling import Scaling
 from chainrule.engine.inputs import Targets
 from chainrule.engine.network import Network
-from chainrule.errors import DataError, text
 from chainrule.explorer.answers import not_there
 
 PARTS = ("test", "train", "all")
@@ -185,11 +183,3 @@ def _joined(data: LabelledData) -> LabelledData:
     assert test is not None
     labels = np.concatenate([data.required_labels(), test.required_labels()])
     return replace(data, X=np.concatenate([data.X, test.X]), labels=labels, test=None)
-
-
-def named(name: str) -> LabelledData:
-    """Read a data set that is there without a file. Raises DataError for another name."""
-    if name not in NAMES:
-        expected = f"one of {', '.join(NAMES)}"
-        raise DataError(text("dataset", expected=expected, got=f"{name!r:.60}", hint="Choose one of these."))
-    return read(name)

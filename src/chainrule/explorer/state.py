@@ -7,9 +7,11 @@ from typing import Any
 
 from chainrule.data import plane
 from chainrule.data.labelled import choose_task
-from chainrule.data.readers import NAMES
+from chainrule.data.readers import NAMES, read
+from chainrule.errors import unknown_name
+from chainrule.explorer.answers import RefusedError
 from chainrule.explorer.endpoints import VERSION, Asked, Endpoint
-from chainrule.explorer.material import PARTS, Material, named, untrained
+from chainrule.explorer.material import PARTS, Material, untrained
 from chainrule.explorer.parameters import Choice, ListOf, Parameter, Whole, Words
 from chainrule.explorer.session import Now, Session
 from chainrule.glassbox.notations import NOTATIONS
@@ -34,11 +36,11 @@ def _state(asked: Asked) -> dict[str, Any]:
 
 
 def _open(asked: Asked) -> dict[str, Any]:
-    asked.session.expect(asked["version"])
-    name = asked["dataset"]
-    given = asked.session.offered.get(name)
+    name, offered = asked["dataset"], asked.session.offered
+    if name not in offered and name not in NAMES:
+        raise RefusedError(404, str(unknown_name("dataset", name, [*offered, *NAMES])), "dataset")
     settings = asked["hidden"], asked["activation"], asked["seed"]
-    asked.session.open(untrained(named(name), *settings) if given is None else given.untrained(*settings))
+    asked.session.open(offered[name].untrained(*settings) if name in offered else untrained(read(name), *settings))
     return describe(asked.session, asked.session.now())
 
 
@@ -95,7 +97,7 @@ def _offer(material: Material) -> dict[str, Any]:
 def _named_sets() -> list[dict[str, Any]]:
     sets = []
     for name in (*plane.NAMES, *(name for name in NAMES if name not in plane.NAMES)):
-        data = named(name)
+        data = read(name)
         inputs = data.X.shape[1]
         task = choose_task(data, None)[0]
         sets.append({"name": name, "rows": len(data.X), "inputs": inputs, "task": task, "plane": inputs == 2})

@@ -127,10 +127,8 @@ class Trainer:
         """Take one step. Raises RefusedError, 409, while training runs."""
         with self._lock:
             self._check_idle()
-            self._guarded(self._step)
-            if self.status not in ("failed", "diverged"):
-                self.status, self.message = "paused", None
-            self._publish(self, self.parameters)
+            if self._guarded(self._step):
+                self._end_with("paused")
 
     def pause(self) -> None:
         """End training after the step that is being taken; where none runs there is nothing to do."""
@@ -184,13 +182,8 @@ class Trainer:
                 "batch": self.batch,
             }
 
-    @property
-    def running(self) -> bool:
-        """Whether the thread is at work."""
-        return self._thread is not None and self._thread.is_alive()
-
     def _check_idle(self) -> None:
-        if self.running:
+        if self.status == "running":
             hint = "Pause it first."
             message = text("training", expected="it to stand still", got="training that is running", hint=hint)
             raise RefusedError(409, message, "action")
@@ -205,42 +198,48 @@ class Trainer:
         return self._thread
 
     def _loop(self, stop: threading.Event, then: Status) -> None:
+        """Take steps until there are enough, or somebody or something ends it; touch nothing once that is said."""
         shown = began = time.monotonic()
         epochs = len(self.record.cost)
-        while not stop.is_set() and self.status == "running":
-            self._guarded(self._step)
+        while not stop.is_set():
+            if not self._guarded(self._step):
+                return
             now = time.monotonic()
-            if len(self.record.cost) >= self._until and self.status == "running":
-                with self._lock:
-                    self.status = then
-            elif len(self.record.cost) > epochs:
+            if len(self.record.cost) >= self._until:
+                self._end_with(then)
+                return
+            if len(self.record.cost) > epochs:
                 epochs = len(self.record.cost)
                 stop.wait(began + 1 / EPOCHS_A_SECOND - now)
                 began = time.monotonic()
             if now - shown > _SHOWN_EVERY:
                 self._publish(self, self.parameters)
                 shown = now
+        self._end_with("paused")
+
+    def _end_with(self, status: Status, message: str | None = None) -> None:
+        """Say how training ended, and show what it has come to, at once: whoever sees the one sees the other."""
         with self._lock:
-            if self.status == "running":
-                self.status = "paused"
+            self.status, self.message = status, message
             self._publish(self, self.parameters)
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Take a step; whatever goes wrong in it ends training with a message, and not the server."""
+    def _guarded(self, step: Callable[[], None]) -> bool:
+        """Take a step and say whether it went well; what goes wrong ends training with a message, not the server."""
         try:
             with np.errstate(all="ignore"):
-                work()
+                step()
         except DivergenceError as error:
-            with self._lock:
-                self.status, self.message = "diverged", str(error)
+            self._end_with("diverged", str(error))
+            return False
         except Exception as error:  # noqa: BLE001 (logged with its traceback)
             _log.exception("training failed")
-            with self._lock:
-                self.status = "failed"
-                self.message = (
-                    f"training stopped in epoch {len(self.record.cost) + 1} by an error: {type(error).__name__}: "
-                    f"{error}. The parameters are those of the last whole step. Start it again, or reset the network."
-                )
+            self._end_with(
+                "failed",
+                f"training stopped in epoch {len(self.record.cost) + 1} by an error: {type(error).__name__}: {error}. "
+                "The parameters are those of the last whole step. Start it again, or reset the network.",
+            )
+            return False
+        return True
 
     def _step(self) -> None:
         """One step of (E15): the gradient of a batch, then the update of all layers (E16)."""

@@ -42,7 +42,6 @@ def _training(asked: Asked) -> dict[str, Any]:
 
 def _train(asked: Asked) -> dict[str, Any]:
     session, action = asked.session, asked["action"]
-    session.expect(asked["version"])
     chosen = {name: value for name, value in (asked["settings"] or {}).items() if value is not None}
     if asked["activation"] is not None:
         _activate(session, action, asked["activation"])
