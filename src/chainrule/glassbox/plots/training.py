@@ -85,8 +85,8 @@ def history(history: History, what: str | Sequence[str] = ("cost",), *, ax: Axes
     drawn = drawn[np.isfinite(drawn)]
     if (drawn >= 0).all():
         ax.set_yscale("log", nonpositive="mask")
-    ax.set_xlim(left=0.5)
     _mark_end(ax, history, curves)
+    ax.set_xlim(left=0.5)  # last: from here on nothing widens the axis
     if several:
         ax.legend(frameon=False, fontsize="small", **(_OUTSIDE if len(curves) > 2 else {}))
     else:
