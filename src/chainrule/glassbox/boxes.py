@@ -132,7 +132,21 @@ class Remainder:
 
 
 Box: TypeAlias = (
-    Symbol | Marked | Figure | Sign | Gap | Words | Row | Raised | Over | Fence | Bracket | BigSum | Grid | Sized | Remainder
+    Symbol
+    | Marked
+    | Figure
+    | Sign
+    | Gap
+    | Words
+    | Row
+    | Raised
+    | Over
+    | Fence
+    | Bracket
+    | BigSum
+    | Grid
+    | Sized
+    | Remainder
 )
 
 DOTS = {"⋯", "⋮", "⋱", "…"}

@@ -25,7 +25,10 @@ STYLE = """
   color: var(--ink); background: var(--paper); font: 1rem/1.5 Georgia, "Times New Roman", serif; }
 .chainrule math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", math; font-size: 1.08em; }
 .chainrule math .bold { font-weight: bold; }
-.chainrule math .shape { color: var(--faint); font-size: 0.75em; }
+.chainrule math .shape { color: var(--faint); font-size: 0.75em; padding: 0 .35em; }
+.chainrule mtd { text-align: right; text-align: -webkit-right; }
+.chainrule mtd.dots { text-align: center; text-align: -webkit-center; }
+.chainrule h1 math { math-style: compact; font-size: 1.2em; }
 .chainrule h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
 .chainrule h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; padding-bottom: .25rem;
   border-bottom: 1px solid var(--line); }
@@ -42,7 +45,6 @@ STYLE = """
 .chainrule .left { grid-column: 1; }
 .chainrule .right { grid-column: 2; line-height: 2; padding-left: 1.6em; text-indent: -1.6em; }
 .chainrule .right math { text-indent: 0; }
-.chainrule .value { font-weight: 600; }
 .chainrule .result { background: var(--wash); border-left: 3px solid var(--mark); padding: .75rem 1rem; }
 .chainrule .wide { overflow-x: auto; }
 .chainrule table { border-collapse: collapse; width: 100%; }

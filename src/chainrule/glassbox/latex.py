@@ -99,7 +99,7 @@ def body(derivation: Derivation, about: Sequence[str] = ()) -> str:
     parts += ["\\subsection*{What the symbols mean}", _LIST]
     for definition in derivation.definitions:
         box, meaning = definition_line(definition, notation)
-        parts.append(f"\\item[${written(box)}$] {plain(meaning)}")
+        parts.append(f"\\item[$\\displaystyle {written(box)}$] {plain(meaning)}")
     parts.append("\\end{list}")
     for heading, steps in sections(derivation):
         parts.append(f"\\subsection*{{{heading}}}")
@@ -110,7 +110,7 @@ def body(derivation: Derivation, about: Sequence[str] = ()) -> str:
 
 
 _LIST = r"""\begin{list}{}{\setlength{\labelwidth}{11em}\setlength{\leftmargin}{12em}\setlength{\labelsep}{1em}%
-\setlength{\itemsep}{1pt}\setlength{\parsep}{0pt}\renewcommand{\makelabel}[1]{#1\hfil}}"""
+\setlength{\itemsep}{2pt}\setlength{\parsep}{0pt}\renewcommand{\makelabel}[1]{#1\hfil}}"""
 
 
 def _step(step: Step) -> str:
@@ -197,14 +197,14 @@ def written(box: Box) -> str:
             return f"\\sum{limits} "
         case Grid(rows=rows, shape=shape, whole=whole):
             lines = " \\\\ ".join(" & ".join(map(_cell, line)) for line in rows)
-            columns = "".join("c" if rows[0][i] in DOTS else "r" for i in range(len(rows[0])))
+            columns = "r" * len(rows[0])
             table = f"\\left[\\begin{{array}}{{{columns}}}{lines}\\end{{array}}\\right]"
             return table if whole else f"\\underset{{{_shape(shape)}}}{{{table}}}"
         case Sized(box=inside, shape=shape):
-            return f"\\underset{{{_shape(shape)}}}{{{written(inside)}}}"
+            return f"\\underset{{\\,{_shape(shape)}\\,}}{{{written(inside)}}}"
         case Remainder(count=count, value=value):
             words = f"{count:,} more {'term' if count == 1 else 'terms'}"
-            return f"\\underbrace{{{written(value)}}}_{{\\text{{{words}}}}}"
+            return f"{{\\underbrace{{{written(value)}}}_{{\\text{{{words}}}}}}}"
 
 
 def _group(box: Box) -> str:
@@ -235,7 +235,7 @@ def _figure(digits: str) -> str:
 
 
 def _cell(cell: str) -> str:
-    return maths(cell).strip() if cell in DOTS else _figure(cell)
+    return f"\\multicolumn{{1}}{{c}}{{{maths(cell).strip()}}}" if cell in DOTS else _figure(cell)
 
 
 def _shape(shape: tuple[int, int]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from chainrule.glassbox.boxes import Box, Fence, Sign, Symbol, row
+from chainrule.glassbox.boxes import Box, Fence, Sign, Symbol, is_tall, row, width
 from chainrule.glassbox.definitions import Definition
 from chainrule.glassbox.derivation import Derivation
 from chainrule.glassbox.equation_text import equation_box
@@ -19,7 +19,8 @@ from chainrule.glassbox.notations import Letter, Notation
 from chainrule.glassbox.steps import Step
 from chainrule.glassbox.typeset import Typesetter, symbol_box, value_box
 
-LineKind = Literal["chain", "formula", "written out", "numbers", "value"]
+LineKind = Literal["chain", "formula", "written out", "numbers", "value", "all"]
+_SHORT = 24.0  # in em: what is shorter altogether stands on one line
 
 HEADINGS = {"forward": "Forward", "backward": "Backward", "gradient": "The derivative"}
 
@@ -56,7 +57,16 @@ def step_lines(step: Step) -> tuple[Box, list[Line]]:
         if compared not in seen:
             kept.append(line)
             seen.append(compared)
-    return target, [*kept, value]
+    return target, _joined(target, [*kept, value])
+
+
+def _joined(target: Box, lines: list[Line]) -> list[Line]:
+    """What is short and flat stands on one line: a = g(z) = g(0.5) = 0.62."""
+    boxes = [line.box for line in lines]
+    if any(map(is_tall, boxes)) or sum(width(box) + 1.35 for box in (target, *boxes)) > _SHORT:
+        return lines
+    behind = [part for box in boxes[1:] for part in (Sign("="), box)]
+    return [Line("all" if behind else lines[0].kind, row(boxes[0], *behind))]
 
 
 def _has_sum(of: Expression) -> bool:

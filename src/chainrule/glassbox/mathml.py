@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from chainrule.glassbox.boxes import (
+    DOTS,
     BigSum,
     Box,
     Bracket,
@@ -102,7 +103,7 @@ def written(box: Box) -> str:
         case BigSum():
             return _sum(box)
         case Grid(rows=rows, shape=shape, whole=whole):
-            lines = "".join(f"<mtr>{''.join(f'<mtd>{_cell(cell)}</mtd>' for cell in line)}</mtr>" for line in rows)
+            lines = "".join(f"<mtr>{''.join(map(_cell, line))}</mtr>" for line in rows)
             table = f"<mrow><mo>[</mo><mtable>{lines}</mtable><mo>]</mo></mrow>"
             return table if whole else f"<munder>{table}{_shape(shape)}</munder>"
         case Sized(box=inside, shape=shape):
@@ -176,7 +177,7 @@ def _figure(digits: str) -> str:
 
 
 def _cell(cell: str) -> str:
-    return f"<mo>{cell}</mo>" if cell in "⋯⋮⋱" else _figure(cell)
+    return f'<mtd class="dots"><mo>{cell}</mo></mtd>' if cell in DOTS else f"<mtd>{_figure(cell)}</mtd>"
 
 
 def _sum(box: BigSum) -> str:
