@@ -136,8 +136,9 @@ def test_a_unit_is_saturated_from_the_z_on_at_which_its_slope_is_a_hundredth_of_
     (finding,) = found.findings
     assert finding.equation == "E6"
     assert finding.text == (
-        f"1 of 3 units of layer 1 ({name}) is saturated: unit 0. g'(z) is small beside {largest:.3g}, its largest for "
-        f"|z| ≤ 1, in at least 2 of 2 rows, so that little of δ gets through (E6). |z| reaches {1.001 * end:.3g}."
+        f"1 of 3 units of layer 1 ({name}) is saturated: unit 0. g'(z) is under {largest / 100:.3g} in at least 2 of "
+        f"2 rows (its largest for |z| ≤ 1 is {largest:.3g}), so that little of δ gets through (E6). |z| reaches "
+        f"{1.001 * end:.3g}."
     )
     assert finding.remedy == (
         'Draw smaller weights, such as those of initializer="glorot_uniform"; if training made them large, lower '
@@ -152,6 +153,22 @@ def test_the_small_slope_of_leaky_relu_is_no_saturation(dtype):
     net = cr.Network([4, 6, 1], ["leaky_relu", "identity"], dtype=dtype)
     net.b[1][...] = -50
     assert diagnose(net, X, Y).layers[1].saturated == ()
+
+
+def test_a_relu_that_is_active_in_few_rows_is_nearly_dead():
+    net = cr.Network([1, 1, 1], ["relu", "identity"], dtype="float64", bias=False)
+    net.W[1][...] = 1
+    rows = np.r_[np.full(199, -2.0), 3.0][:, None]
+    found = diagnose(net, rows, rows)
+    assert kinds(found) == [("saturated", 1, (0,))]
+    assert found.findings[0].text == (
+        "1 of 1 units of layer 1 (relu) is nearly dead: unit 0. g'(z) is under 0.01 in at least 199 of 200 rows (its largest for "
+        "|z| ≤ 1 is 1), so that little of δ gets through (E6). |z| reaches 3."
+    )
+    assert found.why(1, 0) == (
+        "unit 0 of layer 1 (relu) is nearly dead: its slope g'(z) is at most 1, and under 0.01 in 199 of 200 rows, where z lies "
+        "between -2 and 3 (E1) and a between 0 and 3 (E2); little of δ gets through (E6)."
+    )
 
 
 def test_saturated_rows_says_in_how_many():
@@ -654,7 +671,10 @@ def test_a_gradient_whose_square_overflows_is_named_beside_the_root():
     assert (at.equation, at.layer, at.unit, at.from_unit, at.row) == ("E7", 1, 0, 0, 1)
     assert at.value == pytest.approx(-5e19, rel=1e-6)  # float32's 1e10
     assert at.limit == pytest.approx(math.sqrt(np.finfo("float32").max), rel=1e-15)
-    assert "is -5e+19 in float64, past 1.84e+19, the root of the largest number of float32" in str(at)
+    assert (
+        "is -5e+19 in float64, past 1.84e+19, the root of the largest number of float32 (its square is needed)"
+        in str(at)
+    )
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

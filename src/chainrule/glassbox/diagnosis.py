@@ -154,7 +154,7 @@ def diagnose(
     history : History, optional
         What `cr.train` returned. The epochs that made the network's parameters are then counted, and their orders of
         examples gone through, so that gradient descent takes the very steps again, but for rounding. What another rule
-        remembers from step to step begins anew.
+        remembers from step to step begins anew; and where `seed` was None or a Generator, the orders are others.
     saturated_slope : float
         A slope is small where |g'(z)| is under this part of the largest |g'(z)| for |z| ≤ 1. Between 0 and 1.
     saturated_rows : float

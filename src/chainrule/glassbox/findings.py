@@ -182,9 +182,10 @@ def _saturated(net: Network, health: LayerHealth, x_high: NDArray[Any]) -> Itera
     fewest = int(health.flat_rows[list(units)].min())
     size = max(float(np.abs(of[list(units)]).max()) for of in (health.z_low, health.z_high))
     said = (
-        f"{_share(health, units)} saturated: {_few(units)}. {_slope(health)} is small beside {health.usual_slope:.3g}, "
-        f"its largest for |z| ≤ 1, in at least {fewest:,} of {health.rows:,} rows, so that little of δ gets through "
-        f"({_delta_equation(net, health)}). |z| reaches {size:.3g}."
+        f"{_share(health, units)} {_saturated_is(health)}: {_few(units)}. {_slope(health)} is under "
+        f"{health.small_slope:.3g} in at least {fewest:,} of {health.rows:,} rows (its largest for |z| ≤ 1 is "
+        f"{health.usual_slope:.3g}), so that little of δ gets through ({_delta_equation(net, health)}). |z| reaches "
+        f"{size:.3g}."
     )
     by_bias = [j for j in units if _held_by_its_bias(net, health, j, health.small_slope or 0.0)]
     said += f" Their bias alone keeps {_some(by_bias, units)} there." if by_bias else ""
@@ -279,8 +280,10 @@ def why(net: Network, layers: Mapping[int, LayerHealth], layer: Any, unit: Any) 
         return f"{said}{_below(layers, health)}"
     flat = f"its slope {_slope(health)} is at most {health.slope_high[j]:.3g}"
     if j in health.saturated:
-        usual = f"small beside {health.usual_slope:.3g} in {health.flat_rows[j]:,} of {health.rows:,} rows"
-        return f"{name} is saturated: {flat}, and {usual}, {facts}; little of δ gets through ({equation})."
+        often = f"under {health.small_slope:.3g} in {health.flat_rows[j]:,} of {health.rows:,} rows"
+        return (
+            f"{name} is {_saturated_is(health)}: {flat}, and {often}, {facts}; little of δ gets through ({equation})."
+        )
     if j in health.constant:
         zero = "; all weights into it are 0" if not net.W[health.layer][:, j].any() else ""
         return f"{name} is constant: {a} in all {health.rows:,} rows (E2){zero}.{_below(layers, health)}"
@@ -364,6 +367,10 @@ def _share(health: LayerHealth, units: Sequence[int]) -> str:
 
 def _slope(health: LayerHealth) -> str:
     return "‖∂a/∂z_k‖₂" if health.coupled else "g'(z)"
+
+
+def _saturated_is(health: LayerHealth) -> str:
+    return "nearly dead" if health.activation == "relu" else "saturated"
 
 
 def _delta_equation(net: Network, health: LayerHealth) -> str:

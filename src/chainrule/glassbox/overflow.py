@@ -94,7 +94,11 @@ class Overflow:
     @property
     def _limit_is(self) -> str:
         largest = f"the largest number of {self.dtype}"
-        return largest if self.limit == float(np.finfo(self.dtype).max) else f"the root of {largest}"
+        return (
+            largest
+            if self.limit == float(np.finfo(self.dtype).max)
+            else f"the root of {largest} (its square is needed)"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as JSON has it, with None for a number that is not finite."""
