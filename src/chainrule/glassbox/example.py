@@ -47,6 +47,10 @@ class Example:
         """Whether δ^L comes from a and y alone (E5′)."""
         return self.output is None and self.plan.matched is not None
 
+    def delta_is_product(self, layer: int) -> bool:
+        """Whether δ^ℓ is g'(z) times the derivative in a, entry by entry."""
+        return self.slope[layer] is not None and self.da[layer] is not None
+
     def jacobian(self, layer: int) -> F:
         """∂a^ℓ/∂z^ℓ of coupled units, (n_ℓ, n_ℓ), ∂a_o in row o."""
         return np.array([self.jacobian_column(layer, k) for k in range(len(self.z[layer]))]).T
@@ -121,3 +125,9 @@ def _refuse_what_is_not_finite(example: Example) -> None:
                     hint=hint,
                 )
             )
+
+
+def known(value: Any) -> Any:
+    """A value that this derivation has: None is our own mistake."""
+    assert value is not None
+    return value

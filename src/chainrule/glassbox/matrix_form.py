@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.glassbox import costs
-from chainrule.glassbox.example import Example, F
+from chainrule.glassbox.example import Example, F, known
 from chainrule.glassbox.expressions import (
     Apply,
     Diagonal,
@@ -50,14 +50,14 @@ class MatrixForm:
             case "db":
                 value = self._vector(example.delta[layer])
             case "dx":
-                value = self._vector(_known(example.da[0]))
+                value = self._vector(known(example.da[0]))
             case "y":
-                value = self._vector(_known(example.y))
+                value = self._vector(known(example.y))
             case "dadz":
                 value = example.jacobian(layer)
             case _:
                 by_layer: Any = getattr(example, kind)
-                value = self._vector(_known(by_layer[layer]))
+                value = self._vector(known(by_layer[layer]))
         return Quantity(kind, layer, (), value)
 
     def _vector(self, values: F) -> F:
@@ -123,11 +123,11 @@ class MatrixForm:
     def _cost(self) -> Step:
         example, cost = self._example, self._example.plan.cost
         a, y = self._q("a", example.L), self._q("y", example.L)
-        target = Quantity("cost", example.L, (), _known(example.cost))
+        target = Quantity("cost", example.L, (), known(example.cost))
         if not cost.separable:
             return self._step("E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once.")
         n = len(example.a[example.L])
-        pairs = list(zip(np.ravel(_known(a.value)).tolist(), np.ravel(_known(y.value)).tolist(), strict=True))
+        pairs = list(zip(np.ravel(known(a.value)).tolist(), np.ravel(known(y.value)).tolist(), strict=True))
 
         def output(j: Index) -> Expression:
             of_a, of_y = (None, None) if isinstance(j, str) else pairs[j]
@@ -146,12 +146,7 @@ class MatrixForm:
         return steps
 
     def _is_written_out(self, layer: int) -> bool:
-        example = self._example
-        return (
-            self._notation.style == "da"
-            and example.slope[layer] is not None
-            and not (layer == example.L and example.is_matched)
-        )
+        return self._notation.style == "da" and self._example.delta_is_product(layer)
 
     def _delta(self, layer: int) -> Expression:
         """δ^ℓ as it stands in a formula: a letter, or the product that it is."""
@@ -161,7 +156,7 @@ class MatrixForm:
         example, notation, L = self._example, self._notation, self._example.L
         target = self._q("delta", layer)
         if layer == L and example.is_matched:
-            y = _known(example.y)
+            y = known(example.y)
             a: Expression = self._q("a", L)
             if example.plan.activation(L).coupled and y.sum() != 1:
                 each = [Quantity("y", L, (o,), value) for o, value in enumerate(y.tolist())]
@@ -272,8 +267,3 @@ class MatrixForm:
             case "x":
                 last, down_to = [self._into_activation(0)], 1
         return (*self._forward(), *self._backward(down_to), *last)
-
-
-def _known(value: Any) -> Any:
-    assert value is not None
-    return value

@@ -1,0 +1,71 @@
+"""Steps of the forward pass, unit by unit: (E1), (E2), (E3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.glassbox import costs
+from chainrule.glassbox.example import known
+from chainrule.glassbox.expressions import Apply, Expression, Index, Negative, Number, Plus, Product, Quantity, Quotient
+from chainrule.glassbox.notations import Part
+from chainrule.glassbox.sheet import Sheet
+from chainrule.glassbox.steps import Step
+
+
+def weighted_input(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
+    """(E1) z^ℓ_j, and the units of the layer below that it names."""
+    example = sheet.example
+
+    def term(k: Index) -> Expression:
+        parts: dict[Part, Expression] = {"W": sheet.q("W", layer, j, k), "a": sheet.q("a", layer - 1, k)}
+        return Product(tuple(parts[part] for part in sheet.notation.forward))
+
+    expression, named = sheet.sum(sheet.notation.below, example.W[layer][:, j] * example.a[layer - 1], term)
+    if layer in example.b:
+        expression = Plus((expression, sheet.q("b", layer, j)))
+    below = "the inputs" if layer == 1 else f"the activations of layer {sheet.notation.number(layer - 1)}"
+    why = f"Unit {j} of layer {sheet.notation.number(layer)} adds up {below}, each times its weight" + (
+        ", and its bias." if layer in example.b else "; there is no bias."
+    )
+    return sheet.step("E1", "forward", sheet.q("z", layer, j), expression, why), named
+
+
+def activation(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
+    """(E2) a^ℓ_j, and the units of the same layer that it names besides."""
+    example, g = sheet.example, sheet.example.plan.activation(layer)
+    target = sheet.q("a", layer, j)
+    if not g.coupled:
+        expression: Expression = Apply("g", (sheet.q("z", layer, j),), g.value, layer)
+        return sheet.step("E2", "forward", target, expression, f"Its activation function is {g.name}."), []
+    z = example.z[layer]
+    if g.name != "softmax":
+        whole = Quantity("z", layer, (), z[np.newaxis])
+        value, jacobian = g.value, sheet.example.jacobian
+        own = Apply("g", (whole,), lambda at: value(at)[0, j], layer, "", lambda _: jacobian(layer)[j : j + 1])
+        return sheet.step("E2", "forward", target, own, f"{g.name} takes all units of the layer at once."), []
+    shift = float(z.max()) if np.abs(z).max() > 500 else 0.0  # e^z must not overflow; a share stays the same
+
+    def power(o: Index) -> Expression:
+        z_o: Expression = sheet.q("z", layer, o)
+        if shift:
+            z_o = Plus((z_o, Negative(Number(shift, f"{shift:.17g}"))))
+        return Apply("exp", (z_o,), np.exp)
+
+    total, named = sheet.sum("o", np.exp(z - shift), power)
+    why = "softmax makes shares of the layer: each e^z over the sum of all."
+    return sheet.step("E2", "forward", target, Quotient(power(j), total), why), named
+
+
+def cost(sheet: Sheet) -> tuple[Step, list[int]]:
+    """(E3) C_i, and the outputs that it names."""
+    example, cost = sheet.example, sheet.example.plan.cost
+    L, target = example.L, Quantity("cost", example.L, (), known(example.cost))
+    if not cost.separable:
+        return sheet.step("E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once."), []
+
+    def term(j: Index) -> Expression:
+        return costs.term(cost, sheet.q("a", L, j), sheet.q("y", L, j))
+
+    total, named = sheet.sum("j", costs.terms_of(cost, example.a[L], known(example.y)), term)
+    why = f"The cost is {cost.name}, summed over the outputs."
+    return sheet.step("E3", "forward", target, costs.in_front(cost, total), why), named
