@@ -89,7 +89,7 @@ def history(history: History, what: str | Sequence[str] = ("cost",), *, ax: Axes
     ax.set_xlim(left=0.5)  # last: from here on nothing widens the axis
     if several:
         ax.legend(frameon=False, fontsize="small", **(_OUTSIDE if len(curves) > 2 else {}))
-    else:
+    if curves.keys() <= {"cost", "validation_cost"} or not several:
         ax.set_ylabel(_CURVES[next(iter(curves))][0])
     ax.locator_params(axis="x", integer=True)
     ax.grid(axis="y", color=GREY, alpha=0.18, linewidth=0.6)
