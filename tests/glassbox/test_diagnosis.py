@@ -117,6 +117,11 @@ def test_units_that_hear_only_silent_ones_are_said_to():
         "dead or constant."
     )
     assert found.findings[3].remedy == "Nothing that varies reaches them: see layer 1."
+    assert found.findings[0].remedy == "Most units of layer 1 are dead or saturated: see there."
+    assert found.findings[0].text == (
+        f"δ vanishes in layer 1: its root mean square goes from {found.layers[3].rms_delta:.3g} in layer 3 to 0 in layer 1 (E6); "
+        "the steepest step, 0, is from layer 2 to 1."
+    )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -202,7 +207,11 @@ def test_a_logistic_unit_whose_slope_is_no_number_of_float32_is_dead_there_and_s
     for dtype, kind in (("float32", "dead"), ("float64", "saturated")):
         net = cr.Network([1, 1, 1], ["logistic", "identity"], dtype=dtype)
         net.W[1][...], net.W[2][...] = 200, 1  # σ'(200) = 1e-87
-        assert kinds(diagnose(net, [[1.0], [-1.0]], [0.0, 1.0]))[-1] == (kind, 1, (0,))
+        found = diagnose(net, [[1.0], [-1.0]], [0.0, 1.0])
+        assert kinds(found)[-1] == (kind, 1, (0,))
+        assert found.findings[-1].remedy.startswith(
+            'Draw smaller weights, such as those of initializer="glorot_uniform"'
+        )
 
 
 def test_a_unit_without_weights_is_constant():

@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.derivatives.examples import MAX_MEMORY, Examples
 from chainrule.engine.network import Network
 from chainrule.engine.plan import ByLayer
+from chainrule.engine.reference import Run
 from chainrule.errors import InputError, text
 from chainrule.glassbox import findings, replay
 from chainrule.glassbox.findings import Finding
 from chainrule.glassbox.health import LayerHealth, LayerTally
+from chainrule.glassbox.one_unit import why
 from chainrule.glassbox.overflow import Overflow, described, explained, remedy
 from chainrule.glassbox.retraining import DivergedStep, diverged_step
 from chainrule.maths.intervals import Interval
@@ -88,7 +90,7 @@ class Diagnosis:
         (E1) and a is 0 (E2); so δ = 0 (E6), and the weights into it never change (E7). Its bias, -50, alone keeps
         it there.
         """
-        return findings.why(self._net, self.layers, layer, unit)
+        return why(self._net, self.layers, layer, unit)
 
     def __str__(self) -> str:
         count = {0: "nothing is wrong", 1: "1 finding"}.get(len(self.findings), f"{len(self.findings)} findings")
@@ -215,20 +217,7 @@ def diagnose(
         overflow = _of_parameters(net, limit)
         if overflow is None:
             step = None if training is None else diverged_step(net, X, Y, training, history)
-            tallies = {layer: LayerTally(plan, layer, numbers["saturated_slope"]) for layer in plan.layers}
-            x_high = np.zeros(plan.sizes[0])
-
-            def observe(run: Any, delta: ByLayer[NDArray[Any]]) -> None:
-                np.fmax(x_high, np.abs(run.a[0]).max(axis=0), out=x_high)
-                for layer, tally in tallies.items():
-                    tally.add(run.z[layer], run.a[layer], delta[layer])
-
-            first = replay.first_beyond(examples, limit, max_memory, observe)
-            above = None
-            for layer in reversed(plan.layers):
-                layers[layer] = tallies[layer].health(numbers["saturated_rows"], above)
-                above = layers[layer].rms_delta
-            layers = {layer: layers[layer] for layer in plan.layers}
+            layers, x_high, first = _looked_through(examples, limit, max_memory, numbers)
             found = findings.of_layers(net, layers, x_high, numbers["vanishing"], numbers["exploding"])
             if step is not None:
                 overflow, norms = _of_step(step, limit, max_memory), step.norms
@@ -257,6 +246,25 @@ def _setting(name: str, value: Any) -> float:
     return number
 
 
+def _looked_through(
+    examples: Examples, limit: float, max_memory: int, numbers: Mapping[str, float]
+) -> tuple[dict[int, LayerHealth], NDArray[Any], replay.Beyond | None]:
+    """Give how each layer fares, the largest |x| of each column, and the first number that isn't finite."""
+    plan = examples.net.plan
+    tallies = {layer: LayerTally(plan, layer, numbers["saturated_slope"]) for layer in plan.layers}
+    x_high = np.zeros(plan.sizes[0])
+
+    def observe(run: Run, delta: ByLayer[NDArray[Any]]) -> None:
+        np.fmax(x_high, np.abs(run.a[0]).max(axis=0), out=x_high)
+        for layer, tally in tallies.items():
+            tally.add(run.z[layer], run.a[layer], delta[layer])
+
+    first = replay.first_beyond(examples, limit, max_memory, observe)
+    above = {layer: tallies[layer + 1].rms() for layer in range(1, plan.L)}
+    layers = {layer: tally.health(numbers["saturated_rows"], above.get(layer)) for layer, tally in tallies.items()}
+    return layers, x_high, first
+
+
 def _of_parameters(net: Network, limit: float) -> Overflow | None:
     found = replay.parameter_beyond(net.plan, net.parameters, limit)
     if found is None:
@@ -267,7 +275,7 @@ def _of_parameters(net: Network, limit: float) -> Overflow | None:
 
 def _located(examples: Examples, first: replay.Beyond, limit: float, max_memory: int) -> Overflow:
     """Replay in float64 a step of which `first` is the first number that isn't finite in the network's dtype."""
-    wide = replay.in_float64(examples, examples.net.parameters)
+    wide = replay.in_float64(examples)
     found = replay.first_beyond(wide, limit, max_memory)
     if found is None:  # numbers on the way to one are larger than itself
         found = replace(first, value=replay.value_of(wide, first, max_memory))
@@ -282,7 +290,7 @@ def _in_a_row(wide: Examples, found: replay.Beyond, limit: float, dtype: str, ma
 def _of_step(step: DivergedStep, limit: float, max_memory: int) -> Overflow:
     """Say what is the first number of a step of training that isn't finite."""
     examples = step.examples
-    plan, theta = examples.net.plan, examples.net.parameters
+    plan = examples.net.plan
     if step.after:
         found = next(filter(None, (replay.parameter_beyond(plan, after, limit) for after in step.after)))
         overflow = described(found, limit, plan.dtype)
@@ -292,7 +300,7 @@ def _of_step(step: DivergedStep, limit: float, max_memory: int) -> Overflow:
         if first is not None:
             overflow = _located(examples, first, limit, max_memory)
         else:  # the update rule squares the gradient
-            wide = replay.in_float64(examples, theta)
+            wide = replay.in_float64(examples)
             found = replay.largest_of_gradient(wide, step.penalty, max_memory)
             overflow = _in_a_row(wide, found, float(np.sqrt(limit)), plan.dtype, max_memory)
         overflow = replace(overflow, row=None if overflow.row is None else int(step.rows[overflow.row]))

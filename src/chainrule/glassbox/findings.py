@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.errors import InputError, text
 from chainrule.glassbox.health import LayerHealth, finite_or_none, slope_sizes
 from chainrule.glassbox.overflow import Overflow
 from chainrule.maths.pairs import MATCHED
@@ -132,9 +130,8 @@ def _ratio(health: LayerHealth) -> float:
 
 
 def _against_vanishing(net: Network, layers: Mapping[int, LayerHealth], some: Sequence[int]) -> str:
-    top = max(some) + 1
     hidden = [layers[layer] for layer in range(1, net.L)]
-    flat = [one.layer for one in hidden[: top - 1] if len(one.dead) + len(one.saturated) > one.n / 2]
+    flat = [one.layer for one in hidden[: max(some)] if len(one.dead) + len(one.saturated) > one.n / 2]
     if flat:
         return f"Most units of {_few(flat, 'layer')} are dead or saturated: see there."
     shallow = {one.activation for one in hidden if (one.usual_slope or 1.0) < 0.5}
@@ -152,11 +149,11 @@ def _dead(net: Network, health: LayerHealth, x_high: NDArray[Any]) -> Iterator[F
     if not health.dead:
         return
     units = health.dead
-    by_bias = [j for j in units if _held_by_its_bias(net, health, j)]
+    by_bias = [j for j in units if held_by_its_bias(net, health, j)]
     low, high = (float(of[list(units)].max()) for of in (-health.z_low, health.z_high))
     said = (
-        f"{_share(health, units)} dead: {_few(units)}. {_slope(health)} is 0 in all {health.rows:,} rows, so that "
-        f"δ = 0 ({_delta_equation(net, health)}) and the weights into them never change (E7). z lies between "
+        f"{_share(health, units)} dead: {_few(units)}. {slope_name(health)} is 0 in all {health.rows:,} rows, so that "
+        f"δ = 0 ({delta_equation(net, health)}) and the weights into them never change (E7). z lies between "
         f"{-low:.3g} and {high:.3g}"
     )
     said += f"; their bias alone keeps {_some(by_bias, units)} there." if by_bias else "."
@@ -172,7 +169,7 @@ def _dead(net: Network, health: LayerHealth, x_high: NDArray[Any]) -> Iterator[F
     else:
         advice = _against_flat(net, health)
     evidence = {"units": len(units), "z_low": -low, "z_high": high, "held by their bias": len(by_bias)}
-    yield Finding("dead", health.layer, units, _delta_equation(net, health), said, evidence, advice)
+    yield Finding("dead", health.layer, units, delta_equation(net, health), said, evidence, advice)
 
 
 def _saturated(net: Network, health: LayerHealth, x_high: NDArray[Any]) -> Iterator[Finding]:
@@ -182,16 +179,16 @@ def _saturated(net: Network, health: LayerHealth, x_high: NDArray[Any]) -> Itera
     fewest = int(health.flat_rows[list(units)].min())
     size = max(float(np.abs(of[list(units)]).max()) for of in (health.z_low, health.z_high))
     said = (
-        f"{_share(health, units)} {_saturated_is(health)}: {_few(units)}. {_slope(health)} is under "
+        f"{_share(health, units)} {saturated_is(health)}: {_few(units)}. {slope_name(health)} is under "
         f"{health.small_slope:.3g} in at least {fewest:,} of {health.rows:,} rows (its largest for |z| ≤ 1 is "
-        f"{health.usual_slope:.3g}), so that little of δ gets through ({_delta_equation(net, health)}). |z| reaches "
+        f"{health.usual_slope:.3g}), so that little of δ gets through ({delta_equation(net, health)}). |z| reaches "
         f"{size:.3g}."
     )
-    by_bias = [j for j in units if _held_by_its_bias(net, health, j, health.small_slope or 0.0)]
+    by_bias = [j for j in units if held_by_its_bias(net, health, j, health.small_slope or 0.0)]
     said += f" Their bias alone keeps {_some(by_bias, units)} there." if by_bias else ""
     evidence = {"units": len(units), "fewest rows": fewest, "largest |z|": size, "held by their bias": len(by_bias)}
     advice = _against_bias(health, by_bias) if by_bias else _large_column(health, x_high) or _against_flat(net, health)
-    yield Finding("saturated", health.layer, units, _delta_equation(net, health), said, evidence, advice)
+    yield Finding("saturated", health.layer, units, delta_equation(net, health), said, evidence, advice)
 
 
 def _constant(net: Network, health: LayerHealth) -> Iterator[Finding]:
@@ -216,7 +213,7 @@ def _constant(net: Network, health: LayerHealth) -> Iterator[Finding]:
     yield Finding("constant", layer, units, "E2", said, evidence, advice)
 
 
-def _held_by_its_bias(net: Network, health: LayerHealth, j: int, small: float = 0.0) -> bool:
+def held_by_its_bias(net: Network, health: LayerHealth, j: int, small: float = 0.0) -> bool:
     """Whether the slope would be more than small at an end of where z lies, if the bias were 0."""
     g = net.plan.activation(health.layer)
     if health.layer not in net.b or g.coupled:
@@ -255,67 +252,6 @@ def _against_flat(net: Network, health: LayerHealth) -> str:
             f'initializer="he_uniform", or "leaky_relu" in activations for layer {health.layer}.'
         )
     return f"{_SMALLER[0].upper()}{_SMALLER[1:]}{_IF_TRAINED}"
-
-
-# --- one unit -------------------------------------------------------------------------------------------------------
-def why(net: Network, layers: Mapping[int, LayerHealth], layer: Any, unit: Any) -> str:
-    """Say how one unit fares, and what makes it so. Raises InputError."""
-    health, j = _unit(net, layers, layer, unit)
-    name = f"unit {j} of layer {health.layer} ({health.activation})"
-    between = f"z lies between {health.z_low[j]:.3g} and {health.z_high[j]:.3g} (E1)"
-    a_low, a_high = float(health.a_low[j]), float(health.a_high[j])
-    a = f"a is {a_low:.3g}" if a_low == a_high else f"a between {a_low:.3g} and {a_high:.3g}"
-    facts = f"where {between} and {a} (E2)"
-    if health.slope_high is None or health.flat_rows is None:
-        said = f"{name}: {between}, {a} (E2). {health.left_out}."
-        return said if j not in health.constant else f"{said} It is constant."
-    equation = _delta_equation(net, health)
-    if j in health.dead:
-        said = (
-            f"{name} is dead: its slope {_slope(health)} is 0 in all {health.rows:,} rows, {facts}; so δ = 0 "
-            f"({equation}), and the weights into it never change (E7)."
-        )
-        if _held_by_its_bias(net, health, j):
-            return f"{said} Its bias, {net.b[health.layer][j]:.3g}, alone keeps it there."
-        return f"{said}{_below(layers, health)}"
-    flat = f"its slope {_slope(health)} is at most {health.slope_high[j]:.3g}"
-    if j in health.saturated:
-        often = f"under {health.small_slope:.3g} in {health.flat_rows[j]:,} of {health.rows:,} rows"
-        return (
-            f"{name} is {_saturated_is(health)}: {flat}, and {often}, {facts}; little of δ gets through ({equation})."
-        )
-    if j in health.constant:
-        zero = "; all weights into it are 0" if not net.W[health.layer][:, j].any() else ""
-        return f"{name} is constant: {a} in all {health.rows:,} rows (E2){zero}.{_below(layers, health)}"
-    return f"{name} is neither dead nor saturated nor constant: {flat}, {facts}."
-
-
-def _below(layers: Mapping[int, LayerHealth], health: LayerHealth) -> str:
-    """Say so where the whole layer below is silent."""
-    if health.layer == 1:
-        return ""
-    below = layers[health.layer - 1]
-    silent = len(below.dead) + len(below.constant)
-    return (
-        f" {silent} of {below.n} units of layer {below.layer}, which it hears, are dead or constant." if silent else ""
-    )
-
-
-def _unit(net: Network, layers: Mapping[int, LayerHealth], layer: Any, unit: Any) -> tuple[LayerHealth, int]:
-    try:
-        at, j = operator.index(layer), operator.index(unit)
-    except TypeError:
-        at = j = -1
-    if not layers:
-        hint = "See overflow: a parameter is not finite."
-        raise InputError(text("layer", expected="a diagnosis with layers", got="one without", hint=hint))
-    if not 1 <= at <= net.L:
-        hint = "Layers are counted from 1; layer 0 is the input."
-        raise InputError(text("layer", expected=f"a layer of 1 to {net.L}", got=repr(layer), hint=hint))
-    if not 0 <= j < net.sizes[at]:
-        expected, hint = f"a unit of 0 to {net.sizes[at] - 1} of layer {at}", "Units are counted from 0."
-        raise InputError(text("unit", expected=expected, got=repr(unit), hint=hint))
-    return layers[at], j
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
@@ -365,15 +301,18 @@ def _share(health: LayerHealth, units: Sequence[int]) -> str:
     return f"{len(units)} of {health.n} units of layer {health.layer} ({health.activation}) {verb}"
 
 
-def _slope(health: LayerHealth) -> str:
+def slope_name(health: LayerHealth) -> str:
+    """Name what stands for the slope of one unit."""
     return "‖∂a/∂z_k‖₂" if health.coupled else "g'(z)"
 
 
-def _saturated_is(health: LayerHealth) -> str:
+def saturated_is(health: LayerHealth) -> str:
+    """Call a unit whose slope is small in nearly all rows by its name."""
     return "nearly dead" if health.activation == "relu" else "saturated"
 
 
-def _delta_equation(net: Network, health: LayerHealth) -> str:
+def delta_equation(net: Network, health: LayerHealth) -> str:
+    """Name the equation in which the slope is a factor of δ^ℓ."""
     if health.layer < net.L:
         return "E6"
     return "E5′" if net.plan.activation(net.L).coupled else "E5"

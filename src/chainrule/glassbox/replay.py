@@ -83,10 +83,10 @@ def first_beyond(examples: Examples, limit: float, max_memory: int, observe: Obs
     return search.found
 
 
-def in_float64(examples: Examples, parameters: NDArray[Any]) -> Examples:
-    """Give the same examples for the network at θ in float64, computed by the reference (E1 to E10)."""
-    wide = Network.from_plan(replace(examples.net.plan, dtype="float64"), parameters.astype(np.float64), "reference")
-    return replace(examples.in_float64(), net=wide)
+def in_float64(examples: Examples) -> Examples:
+    """Give the same examples for the same network in float64, computed by the reference (E1 to E10)."""
+    wide = examples.in_float64()
+    return replace(wide, net=Network.from_plan(wide.net.plan, wide.net.parameters, reference.name))
 
 
 def passes(net: Network, block: Block) -> tuple[Run, NDArray[Any], ByLayer[NDArray[Any]]]:
@@ -109,9 +109,10 @@ def of_rows(
         yield Quantity("E1", "z", layer, (0, 2 * layer)), run.z[layer]
         yield Quantity("E2", "a", layer, (0, 2 * layer + 1)), run.a[layer]
     yield Quantity("E3", "C_i", L, (1, 0)), costs
-    yield Quantity("E5" if plan.matched is None else "E5′", "δ", L, (3, 0)), delta[L]
+    equation = "E5′" if plan.matched is not None or plan.activation(L).coupled else "E5"
+    yield Quantity(equation, "δ", L, (3, 0)), delta[L]
     if plan.matched is None:
-        yield Quantity("E5", "∂C_i/∂a", L, (3, 1)), plan.cost.derivative(run.a[L], Y)
+        yield Quantity(equation, "∂C_i/∂a", L, (3, 1)), plan.cost.derivative(run.a[L], Y)
     for layer in range(L - 1, 0, -1):
         yield Quantity("E6", "δ", layer, (3, 2 * (L - layer))), delta[layer]
         yield Quantity("E9", "∂C_i/∂a", layer, (3, 2 * (L - layer) + 1)), delta[layer + 1] @ W[layer + 1].T
