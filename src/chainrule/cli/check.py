@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from chainrule.cli.columns import say_unforeseen
 from chainrule.cli.options import check_options
 from chainrule.cli.output import Printer, counted
-from chainrule.cli.rows import select
-from chainrule.data.labelled import LabelledData
+from chainrule.cli.rows import network_inputs, network_targets, select
 from chainrule.data.pipeline import Pipeline, load_model
 from chainrule.data.readers import read_as
-from chainrule.data.unforeseen import Unforeseen
 from chainrule.derivatives.checker import check_gradients
-from chainrule.engine.inputs import check_rows, check_targets
-from chainrule.engine.network import Network
 from chainrule.errors import InputError, is_count, text
 from chainrule.modelfile.networks import load_certificate
 
@@ -45,7 +40,8 @@ def check(
     pipeline = given_model if isinstance(given_model, Pipeline) else None
     every, which = select(read_as(data, pipeline.schema if pipeline else None), pipeline, part)
     chosen = every.take(_spread(len(every.X), rows))
-    net, X, Y = _prepared(given_model, chosen)
+    net, X = network_inputs(given_model, chosen)
+    Y = network_targets(given_model, chosen)
     report = check_gradients(net, X, Y, max_parameters=parameters, seed=seed)
     certificate = load_certificate(model)
     say.line(f"{data}: {len(chosen.X):,} of {counted(len(every.X), 'row')} ({which})")
@@ -61,16 +57,3 @@ def check(
 def _spread(m: int, most: int) -> NDArray[np.intp]:
     """Up to `most` of m rows, evenly spread: data sets are often sorted."""
     return np.unique(np.linspace(0, m - 1, min(m, most)).round()).astype(np.intp)
-
-
-def _prepared(model: Pipeline | Network, rows: LabelledData) -> tuple[Network, NDArray[Any], NDArray[Any]]:
-    """Give the network, and X and Y as it takes them."""
-    if isinstance(model, Pipeline):
-        targets = model.check(rows)
-        unforeseen = Unforeseen(model.inputs)
-        unforeseen.look(rows.X)
-        say_unforeseen(unforeseen)
-        return model.net, model.inputs_of(rows), targets.values
-    X = check_rows(rows.X, model.sizes[0], f"X of {rows.name}")
-    targets = check_targets(rows.required_labels(), len(X), model.plan, f"targets of {rows.name}", "X")
-    return model, X, targets.values

@@ -23,12 +23,18 @@ _OPTIONS = {
     "dtype": "--dtype",
     "unknown activation": "--activation or --output: unknown activation",
     "output activation": "--output",
+    "output": "--output",
     "activation": "--activation or --output",
     "unknown cost": "--cost: unknown cost",
     "cost": "--cost",
     "unknown optimizer": "--optimizer: unknown optimizer",
     "probabilities": "--probabilities",
     "unknown initializer": "--initializer: unknown initializer",
+    "unknown notation": "--notation: unknown notation",
+    "unknown form": "--form: unknown form",
+    "of": "--of",
+    "terms": "--terms",
+    "digits": "--digits",
 }
 
 
@@ -40,7 +46,7 @@ def named_by_option() -> Iterator[None]:
     except InputError as error:
         message = str(error)
         for argument, option in _OPTIONS.items():
-            if message.startswith((f"{argument}:", f"{argument} ")):
+            if message.startswith((f"{argument}:", f"{argument} ", f"{argument}=")):
                 # on the command line an option that may be None is left out
                 raise InputError(option + message[len(argument) :].replace(" or None", "")) from None
         raise

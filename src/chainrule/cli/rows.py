@@ -1,14 +1,19 @@
-"""Which rows of DATA a trained model is asked about."""
+"""Which rows of DATA a trained model is asked about, and what they are to its network."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from chainrule.cli.columns import say_unforeseen
 from chainrule.data.labelled import LabelledData, split
 from chainrule.data.pipeline import Pipeline
+from chainrule.data.unforeseen import Unforeseen
+from chainrule.engine.inputs import check_rows, check_targets
+from chainrule.engine.network import Network
 from chainrule.errors import DataError, text
 
 Part: TypeAlias = Literal["test", "train", "all"]
@@ -63,3 +68,21 @@ def _joined(data: LabelledData) -> LabelledData:
     if data.labels is not None and test.labels is not None:
         labels = np.concatenate([data.labels, test.labels])
     return replace(data, X=np.concatenate([data.X, test.X]), labels=labels, test=None)
+
+
+def network_inputs(model: Pipeline | Network, rows: LabelledData) -> tuple[Network, NDArray[Any]]:
+    """Give a model's network, and X of some rows as it takes it; what training had not seen is said."""
+    if isinstance(model, Pipeline):
+        unforeseen = Unforeseen(model.inputs)
+        unforeseen.look(rows.X)
+        say_unforeseen(unforeseen)
+        return model.net, model.inputs_of(rows)
+    return model, check_rows(rows.X, model.sizes[0], f"X of {rows.name}")
+
+
+def network_targets(model: Pipeline | Network, rows: LabelledData) -> NDArray[Any]:
+    """Give Y of some rows as a model's network takes it. Raises DataError where they have no targets."""
+    if isinstance(model, Pipeline):
+        return model.check(rows).values
+    labels = rows.required_labels()
+    return check_targets(labels, len(rows.X), model.plan, f"targets of {rows.name}", "X").values

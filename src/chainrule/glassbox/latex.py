@@ -173,7 +173,7 @@ def written(box: Box) -> str:
         case Figure(digits=digits):
             return _figure(digits)
         case Sign(sign=sign, unary=unary):
-            written_sign = {".*": "\\mathbin{.*}"}.get(sign) or maths(sign)
+            written_sign = {".*": "\\mathbin{.*}", ":": "\\colon"}.get(sign) or maths(sign)
             return written_sign if unary else f" {written_sign} "
         case Gap(tight=tight):
             return "" if tight else "\\,"

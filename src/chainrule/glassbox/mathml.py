@@ -138,8 +138,13 @@ def _letters(symbol: Symbol) -> str:
     letters = escape(symbol.letters)
     if symbol.upright or len(symbol.letters) == 1:
         bold = ' mathvariant="normal" class="bold"' if symbol.bold else ""
-        return f"<mi{bold}>{letters}</mi>"
-    return f"<mrow>{''.join(f'<mi>{escape(letter)}</mi>' for letter in symbol.letters)}</mrow>"
+        return f"<mi{bold or _upright(symbol.letters)}>{letters}</mi>"
+    return f"<mrow>{''.join(f'<mi{_upright(letter)}>{escape(letter)}</mi>' for letter in symbol.letters)}</mrow>"
+
+
+def _upright(letter: str) -> str:
+    """Greek capitals stand upright, as in the sources."""
+    return ' mathvariant="normal"' if "Α" <= letter <= "Ω" else ""
 
 
 def _marked(box: Marked) -> str:

@@ -237,7 +237,7 @@ def written(box: Box) -> str:
         case Figure(digits=digits):
             return digits.replace("-", "−", 1) if digits.startswith("-") else digits
         case Sign(sign=sign, unary=unary):
-            return sign if unary else f"{sign} " if sign == "," else f" {sign} "
+            return sign if unary else f"{sign} " if sign in ",:" else f" {sign} "
         case Gap(tight=tight, beside_ratio=beside_ratio):
             return " · " if beside_ratio else "" if tight else " "
         case Words(words=words) | Bracket(sign=words):
