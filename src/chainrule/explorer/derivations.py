@@ -104,13 +104,25 @@ def _export(asked: Asked) -> File:
     from chainrule.glassbox import text as plain
 
     derivation, to = _derived(asked), asked["to"]
-    content = {"latex": latex.render, "html": html.render, "text": plain.render}[to](derivation)
+    about = [f"row {asked['row']} of part {asked['part']} of {asked.now.material.name}"]
+    match to:
+        case "latex":
+            content = latex.render(derivation, about)
+        case "html":
+            content = html.render(derivation, about)
+        case _:
+            content = plain.render(derivation, about=about)
     ending, media_type = _FORMATS[to]
     name = f"derivation-{asked['of'].replace(':', '-')}-{asked['part']}-{asked['row']}.{ending}"
     return File(content.encode(), name, f"{media_type}; charset=utf-8")
 
 
 def _paths(asked: Asked) -> dict[str, Any]:
+    key = ("paths", asked["part"], asked["row"], asked["of"], asked["k"])
+    return asked.now.once(key, lambda: _found_paths(asked))
+
+
+def _found_paths(asked: Asked) -> dict[str, Any]:
     now, net = asked.now, asked.now.net
     layer, j, k = weight = read_of(now, asked["of"]).weight
     X, Y = now.material.row(asked["part"], asked["row"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,29 +20,30 @@ _WHAT = Parameter("what", Choice(("W", "dW", "Wdelta")), "W, ∂C_i/∂W (E7), o
 
 
 def _matrix(asked: Asked) -> dict[str, Any]:
-    now = asked.now
+    now, what = asked.now, asked["what"]
     layer = now.layer(asked["layer"])
     passed = now.row(asked["part"], asked["row"])
     shape = now.net.sizes[layer], now.net.sizes[layer - 1]
     rows, columns = (_within(name, asked[name], n) for name, n in zip(("rows", "columns"), shape, strict=True))
-    cell = tuple(math.ceil((stop - start) / asked["at_most"]) for start, stop in (rows, columns))
-    values = np.array(
-        [
-            pooled(passed.entries(asked["what"], layer, slice(j, min(j + cell[0], rows[1])), slice(*columns)), cell[1])
-            for j in range(rows[0], rows[1], cell[0])
-        ]
-    )
+    height, width = (math.ceil((stop - start) / asked["at_most"]) for start, stop in (rows, columns))
+    key = ("matrix", what, layer, rows, columns, height, width, *_row_of(asked))
+    values = now.once(key, lambda: pooled(passed, what, layer, rows, columns, height, width))
     return {
         "layer": layer,
-        "what": asked["what"],
+        "what": what,
         "shape": shape,
         "rows": rows,
         "columns": columns,
-        "pooled": cell != (1, 1),
-        "cell": cell,
+        "pooled": (height, width) != (1, 1),
+        "cell": (height, width),
         "values": values,
         "largest": np.abs(values).max(),
     }
+
+
+def _row_of(asked: Asked) -> tuple[str | int, ...]:
+    """Say which row an answer depends on; W alone depends on none."""
+    return () if asked["what"] == "W" else (asked["part"], asked["row"])
 
 
 def _within(name: str, span: tuple[int, int] | None, n: int) -> tuple[int, int]:
@@ -55,48 +55,68 @@ def _within(name: str, span: tuple[int, int] | None, n: int) -> tuple[int, int]:
     return span[0], min(span[1], n)
 
 
-def pooled(rows: _F, width: int) -> _F:
-    """Give of each block of `width` columns the entry largest in magnitude, with its sign; (h, n) -> (⌈n/width⌉,).
+def pooled(
+    passed: Pass, what: str, layer: int, rows: tuple[int, int], columns: tuple[int, int], height: int, width: int
+) -> _F:
+    """Give of each cell, height × width, the entry largest in magnitude, with its sign; rows are those of W = 𝒲ᵀ."""
+    strips = []
+    at_once = width * max(1, _ENTRIES_AT_ONCE // (width * (rows[1] - rows[0])))
+    for start in range(columns[0], columns[1], at_once):
+        strip = passed.entries(what, layer, slice(start, min(start + at_once, columns[1])), slice(*rows))
+        strips.append(strip if (height, width) == (1, 1) else _extremes(strip, width, height))
+    return np.concatenate(strips).T
 
-    >>> pooled(np.array([[1.0, -3.0, 2.0], [0.0, 1.0, -1.0]]), 2).tolist()
-    [-3.0, 2.0]
-    """
-    starts = np.arange(0, rows.shape[1], width)
-    high = np.maximum.reduceat(rows.max(axis=0), starts)
-    low = np.minimum.reduceat(rows.min(axis=0), starts)
-    chosen: _F = np.where(high >= -low, high, low)
-    return chosen
+
+def _extremes(block: _F, height: int, width: int) -> _F:
+    high, low = block, block
+    for axis, cell in ((1, width), (0, height)):  # the inner axis first: along it numbers are neighbours
+        starts = np.arange(0, block.shape[axis], cell)
+        high = np.maximum.reduceat(high, starts, axis=axis)
+        low = np.minimum.reduceat(low, starts, axis=axis)
+    extremes: _F = np.where(high >= -low, high, low)
+    return extremes
 
 
 def _edges(asked: Asked) -> dict[str, Any]:
     now, what, limit = asked.now, asked["what"], asked["limit"]
-    layer, key = now.layer(asked["layer"]), (asked["part"], asked["row"])
-    passed = now.row(*key)
-    # W alone does not depend on the row
-    kept = ("edges", what, layer, limit, () if what == "W" else key)
-    return {"edges": now.once(kept, lambda: largest(passed, what, layer, limit))}
+    layer = now.layer(asked["layer"])
+    passed = now.row(asked["part"], asked["row"])
+    key = ("edges", what, layer, limit, *_row_of(asked))
+    return {"edges": now.once(key, lambda: largest(passed, what, layer, limit))}
 
 
 def largest(passed: Pass, what: str, layer: int, limit: int) -> list[tuple[int, int, float]]:
     """Give the (j, k, value) largest in magnitude, the largest first, equal ones by unit, from a block at a time."""
-    best_j, best_k, best = np.array([], np.intp), np.array([], np.intp), np.array([])
-    for start, block in _blocks(passed, what, layer):
-        flat = block.ravel()
-        size = np.abs(flat)
-        chosen = np.argpartition(size, -limit)[-limit:] if limit < len(size) else np.arange(len(size))
-        j, k = np.divmod(chosen, block.shape[1])
-        best_j, best_k = np.concatenate([best_j, j + start]), np.concatenate([best_k, k])
-        best = np.concatenate([best, flat[chosen]])
+    below, n = passed.at.plan.sizes[layer - 1], passed.at.plan.sizes[layer]
+    ks, js = np.arange(below), np.arange(n)
+    if what == "dW":  # an outer product: its largest entries are among those of the largest factors
+        ks, js = _largest_of(passed.a[layer - 1], limit), _largest_of(passed.delta[layer], limit)
+    best_k, best_j, best = np.array([], np.intp), np.array([], np.intp), np.array([])
+    at_once = max(1, _ENTRIES_AT_ONCE // n)
+    for start in range(0, len(ks), at_once):
+        some = ks[start : start + at_once]
+        if what == "dW":
+            block = passed.a[layer - 1][some, np.newaxis] * passed.delta[layer][js]  # (E7)
+        else:
+            block = passed.entries(what, layer, slice(start, start + at_once), slice(None))
+        size = np.abs(block)
+        least = np.abs(best[-1]) if len(best) == limit else -1.0
+        k, j = np.nonzero(size >= least)
+        if len(k) > limit:
+            chosen = np.argpartition(size[k, j], -limit)[-limit:]
+            k, j = k[chosen], j[chosen]
+        best_k, best_j = np.concatenate([best_k, some[k]]), np.concatenate([best_j, js[j]])
+        best = np.concatenate([best, block[k, j]])
         order = np.lexsort((best_k, best_j, -np.abs(best)))[:limit]
-        best_j, best_k, best = best_j[order], best_k[order], best[order]
+        best_k, best_j, best = best_k[order], best_j[order], best[order]
     return list(zip(best_j.tolist(), best_k.tolist(), best.tolist(), strict=True))
 
 
-def _blocks(passed: Pass, what: str, layer: int) -> Iterator[tuple[int, _F]]:
-    n, below = passed.at.plan.sizes[layer], passed.at.plan.sizes[layer - 1]
-    step = max(1, _ENTRIES_AT_ONCE // below)
-    for start in range(0, n, step):
-        yield start, passed.entries(what, layer, slice(start, min(start + step, n)), slice(None))
+def _largest_of(values: _F, limit: int) -> NDArray[np.intp]:
+    """Where the `limit` largest in magnitude are, in order of place."""
+    if limit >= len(values):
+        return np.arange(len(values))
+    return np.sort(np.argpartition(np.abs(values), -limit)[-limit:])
 
 
 ENDPOINTS = (

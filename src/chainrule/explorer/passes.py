@@ -88,12 +88,12 @@ class Pass:
             ]
             return float(np.sqrt(sum(parts)))
 
-    def entries(self, what: str, layer: int, j: slice, k: slice) -> _F:
-        """W, ∂C_i/∂W (E7), or Wδ, the terms of (E9), from units k of layer ℓ − 1 into units j of layer ℓ, (j, k)."""
+    def entries(self, what: str, layer: int, k: slice, j: slice) -> _F:
+        """𝒲, ∂C_i/∂𝒲 (E7), or 𝒲 ⊙ δ, the terms of (E9), from units k of layer ℓ − 1 into units j of ℓ, (k, j)."""
         if what == "dW":
-            return self.delta[layer][j, np.newaxis] * self.a[layer - 1][k]
-        W = self.at.W[layer][k, j].T
-        return W if what == "W" else W * self.delta[layer][j, np.newaxis]
+            return self.a[layer - 1][k, np.newaxis] * self.delta[layer][j]
+        W = self.at.W[layer][k, j]
+        return W if what == "W" else W * self.delta[layer][j]
 
     def outputs_from(self, layer: int, Z: _F) -> tuple[_F, _F]:
         """a^L, (m, n_L), and C_i, (m,), where z^ℓ is each row of Z, (m, n_ℓ), in place of this row's."""
