@@ -267,7 +267,7 @@ def _colour_bars(ax: Axes, bars: Sequence[tuple[Collection, tuple[str, ...]]], h
     for place, (of, (symbol, equations, *_)) in enumerate(bars):
         left = 0.29 if len(bars) == 1 else 0.02 + 0.54 * place
         below = ax.inset_axes((left, -0.1 * height, 0.42, 0.25 * height))
-        bar = ax.figure.colorbar(of, cax=below, orientation="horizontal", ticks=MaxNLocator(5, symmetric=True))
+        bar = ax.figure.colorbar(of, cax=below, orientation="horizontal", ticks=MaxNLocator(4), format="{x:.3g}")
         bar.ax.tick_params(labelsize="small")
         bar.set_label(f"${symbol}${equations}")
         bar.outline.set_visible(False)

@@ -202,7 +202,7 @@ def _over_image(ax: Axes, image: NDArray[np.float64], gradient: NDArray[np.float
         ax.add_patch(Rectangle((left, 0), w, h, fill=False, edgecolor=GREY, linewidth=0.8, clip_on=False))
     ax.set(xlim=(0, beside + w), ylim=(h, 0), aspect="equal")
     ax.axis("off")
-    bar = ax.figure.colorbar(heat, ax=ax, shrink=0.8, pad=0.03)
+    bar = ax.figure.colorbar(heat, ax=ax, shrink=0.8, pad=0.03, format="{x:.3g}")
     bar.outline.set_visible(False)
 
 
