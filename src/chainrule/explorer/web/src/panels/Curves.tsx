@@ -75,7 +75,7 @@ export function Curves({ label, series, log }: { label: string; series: readonly
         height={HEIGHT}
         class="plot"
         role="slider"
-        tabIndex={epochs ? 0 : -1}
+        tabindex={epochs ? 0 : -1}
         aria-label={`${label}, by epoch`}
         aria-valuemin={1}
         aria-valuemax={Math.max(1, epochs)}

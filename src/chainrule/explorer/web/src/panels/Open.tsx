@@ -2,9 +2,9 @@
 
 import { batch, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { api, type Dataset } from "../api";
-import { of, openDialog, row, state, step } from "../store";
-import { startPolling, training } from "../training";
+import { api, type Dataset, type State } from "../api";
+import { of, openDialog, part, row, state, step, version } from "../store";
+import { acceptTraining, startPolling, training } from "../training";
 import { faultOf, FaultText, type Fault } from "./fault";
 import { Field } from "./Field";
 import { sizesOf } from "./settings";
@@ -44,6 +44,20 @@ export function Open({ embedded }: { embedded: boolean }) {
   );
 }
 
+/** Shows what was opened, from its first row on: at once, so that nothing of before is asked of the new network. */
+function show(opened: State): void {
+  batch(() => {
+    state.value = opened;
+    training.value = null;
+    acceptTraining(opened.training);
+    if (!opened.data?.rows[part.value]) part.value = "all";
+    row.value = 0;
+    of.value = "cost";
+    step.value = 0;
+    version.value = opened.version;
+  });
+}
+
 function OpenForm({ close }: { close?: () => void }) {
   const datasets = state.value?.choices.datasets ?? [];
   const activations = state.value?.choices.activations ?? [];
@@ -66,20 +80,15 @@ function OpenForm({ close }: { close?: () => void }) {
     }
     busy.value = true;
     try {
-      await api.open({
-        dataset: dataset.value,
-        hidden: shape.sizes,
-        activation: activation.value,
-        seed: Number(seed.value),
-      });
-      // The store fetches the state by itself: the answer carries another version.
-      batch(() => {
-        of.value = "cost";
-        row.value = 0;
-        step.value = 0;
-        training.value = null;
-        fault.value = null;
-      });
+      show(
+        await api.open({
+          dataset: dataset.value,
+          hidden: shape.sizes,
+          activation: activation.value,
+          seed: Number(seed.value),
+        }),
+      );
+      fault.value = null;
       startPolling();
       close?.();
     } catch (error) {

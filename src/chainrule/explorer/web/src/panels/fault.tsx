@@ -1,6 +1,7 @@
 /** A refusal in the server's words, beside the control that caused it. */
 
 import { ApiError } from "../api";
+import { controlOf } from "./settings";
 
 export interface Fault {
   readonly message: string;
@@ -9,7 +10,7 @@ export interface Fault {
 }
 
 export function faultOf(error: unknown): Fault {
-  if (error instanceof ApiError) return { message: error.message, field: error.field?.split(".").at(-1) ?? null };
+  if (error instanceof ApiError) return { message: error.message, field: controlOf(error.field) };
   return { message: error instanceof Error ? error.message : String(error), field: null };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { settingsOf, sizesOf } from "./settings";
+import { controlOf, settingsOf, sizesOf } from "./settings";
 
 describe("settings", () => {
   it("are numbers, and the optimizer a name", () => {
@@ -27,4 +27,11 @@ describe("sizes of hidden layers", () => {
     expect(sizesOf("4, 0")).toEqual({ message: "hidden layers: expected whole numbers from 1, such as “4, 4”, got “0”." });
     expect(sizesOf("4, 2.5")).toEqual({ message: "hidden layers: expected whole numbers from 1, such as “4, 4”, got “2.5”." });
   });
+});
+
+it("a field names its control, whatever holds it and whichever entry it is", () => {
+  expect(controlOf("row")).toBe("row");
+  expect(controlOf("settings.learning_rate")).toBe("learning_rate");
+  expect(controlOf("hidden[1]")).toBe("hidden");
+  expect(controlOf(null)).toBeNull();
 });

@@ -41,3 +41,8 @@ export function sizesOf(typed: string): { sizes: number[] } | { message: string 
   }
   return { sizes: words.map(Number) };
 }
+
+/** The control of a field: that of "settings.seed" is seed, that of "hidden[1]" hidden. */
+export function controlOf(field: string | null): string | null {
+  return field?.replace(/\[\d+\]/g, "").split(".").at(-1) ?? null;
+}

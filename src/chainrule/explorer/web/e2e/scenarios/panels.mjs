@@ -1,0 +1,36 @@
+/** Rows, input gradient and decision map: what a click and a key select. */
+
+import { open, panel, view } from "../page.mjs";
+
+export default async function panels({ page }) {
+  await open(page, { dataset: "digits", hidden: "12", activation: "tanh", seed: 0 });
+  const rows = panel(page, "Rows");
+  await rows.scrollIntoViewIfNeeded();
+  const largest = rows.getByRole("button", { name: /^Go to row/ }).first();
+  await largest.waitFor();
+  const first = Number(await largest.textContent());
+  await largest.click();
+  const chosen = Number((await view(page)).row ?? 0);
+  await rows.getByRole("button", { name: first ? "Previous" : "Next" }).click();
+  const beside = Number((await view(page)).row ?? 0);
+
+  const heat = panel(page, "Input gradient");
+  await heat.scrollIntoViewIfNeeded();
+  await heat.getByLabel("of", { exact: true }).selectOption("3");
+  const map = heat.getByRole("application");
+  await map.press("ArrowRight");
+  await map.press("ArrowRight");
+  await map.press("ArrowDown");
+  const reading = await heat.locator("#heatmap-reading").textContent();
+  await map.press("Enter");
+  const of = (await view(page)).of;
+
+  await open(page, { dataset: "moons", hidden: "4", activation: "tanh", seed: 0 });
+  const plane = panel(page, "Decision map");
+  await plane.scrollIntoViewIfNeeded();
+  await plane.getByRole("application").press("ArrowRight");
+  await plane.getByText(/Row \d+ of all/).waitFor();
+  const moved = await view(page);
+  await plane.getByRole("application").click({ position: { x: 150, y: 150 } });
+  return { first, chosen, beside, reading, of, moved, clicked: await view(page) };
+}

@@ -1,0 +1,20 @@
+/** Two windows on one server: what is trained in one is shown in the other. */
+
+import { open, panel } from "../page.mjs";
+
+export default async function windows({ page, context, address }) {
+  await open(page, { dataset: "circles", hidden: "5", activation: "tanh", seed: 1 });
+  const other = await context.newPage();
+  await other.goto(address);
+  await panel(other, "Training").getByText("epoch 0 of").waitFor();
+  await panel(page, "Training").getByRole("button", { name: "One epoch" }).click();
+  await panel(other, "Training").getByText("epoch 1 of").waitFor();
+  const facts = async (one) => (await one.locator(".row-facts").innerText()).replace(/\s+/g, " ");
+  await page.waitForFunction(() => document.querySelector(".row-facts") !== null);
+  const here = await facts(page);
+  await other.waitForFunction((wanted) => document.querySelector(".row-facts")?.innerText.replace(/\s+/g, " ") === wanted, here);
+  // Another data set in the second window changes the first.
+  await open(other, { dataset: "iris", hidden: "4", activation: "tanh", seed: 0 });
+  await page.locator(".header-network", { hasText: "iris" }).waitFor();
+  return { here, there: await facts(other) };
+}
