@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.models import ArgumentInfo
 
 import chainrule as cr
-from chainrule.cli import check, evaluate, info, main, predict, train
+from chainrule.cli import check, evaluate, explain, explore, info, main, predict, train
 
 DOCS = Path(__file__).parents[2] / "docs"
 README = "../README.md"
@@ -57,6 +58,15 @@ PAGES = (
     "reference/estimators.md",
     "reference/model-file.md",
     "reference/python.md",
+)
+VERBS = (
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    info.info,
+    check.check,
+    explain.explain,
+    explore.explore,
 )
 UNTESTED_AT_MOST = 6  # blocks of all pages together; raise it only for what can't run here
 
@@ -206,7 +216,7 @@ def test_the_page_prints_what_it_shows(page, tmp_path, monkeypatch):
 def test_every_page_with_examples_is_in_the_list():
     generated = {"reference/equations.md", "reference/activations.md", "reference/costs.md"}
     folders = ("tutorial", "how-to", "explanation", "reference")
-    found = {f"{folder}/{path.name}" for folder in folders for path in (DOCS / folder).glob("*.md")}
+    found = {path.relative_to(DOCS).as_posix() for folder in folders for path in (DOCS / folder).rglob("*.md")}
     assert found == generated | set(PAGES) - {README}
 
 
@@ -223,7 +233,7 @@ def anchors(path: Path) -> set[str]:
 
 
 def test_links_lead_somewhere():
-    for path in [DOCS / README, *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]:
+    for path in [DOCS / README, *DOCS.glob("*.md"), *DOCS.glob("*/**/*.md")]:
         for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", path.read_text(encoding="utf-8")):
             if not target.startswith(("http:", "https:")):
                 place = path.parent / target if target else path
@@ -236,13 +246,13 @@ def test_every_public_name_is_in_the_list_of_names():
     assert [name for name in cr.__all__ if f"`cr.{name}`" not in page] == []
 
 
-@pytest.mark.parametrize("verb", [train.train, evaluate.evaluate, predict.predict, info.info, check.check])
+@pytest.mark.parametrize("verb", VERBS)
 def test_every_option_is_in_the_list_of_options_with_its_default(verb):
     page = (DOCS / "reference/command-line.md").read_text(encoding="utf-8")
     section = page.split(f"\n## {verb.__name__}\n")[1].split("\n## ")[0]
-    for name, parameter in inspect.signature(verb).parameters.items():
-        if parameter.default is inspect.Parameter.empty:
-            continue  # an argument
+    for name, parameter in inspect.signature(verb, eval_str=True).parameters.items():
+        if any(isinstance(note, ArgumentInfo) for note in parameter.annotation.__metadata__):
+            continue
         option = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
         row = next((line for line in section.splitlines() if line.startswith(f"| `{option}`")), None)
         assert row is not None, f"{option} of {verb.__name__} is missing"

@@ -1,4 +1,4 @@
-"""The command line: `chainrule train | evaluate | predict | info | check`, one file per verb."""
+"""The command line: `chainrule train | evaluate | predict | info | check | explain | explore`, one file per verb."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule.cli import check, evaluate, info, predict, train
+from chainrule.cli import check, evaluate, explain, explore, info, predict, train
 
 app = typer.Typer(
     name="chainrule",
@@ -40,3 +40,5 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("info")(info.info)
 app.command("check")(check.check)
+app.command("explain")(explain.explain)
+app.command("explore")(explore.explore)
