@@ -59,11 +59,12 @@ def _server() -> object:
     try:
         from chainrule.explorer import server
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        missing = (error.name or "").split(".")[0]
+        if missing not in ("starlette", "uvicorn"):
             raise
         hint = "Install them with: pip install 'chainrule[explore]'"
         expected = "starlette and uvicorn"
-        raise ChainruleError(text("explore", expected=expected, got=f"no {error.name}", hint=hint)) from None
+        raise ChainruleError(text("explore", expected=expected, got=f"no {missing}", hint=hint)) from None
     return server
 
 
