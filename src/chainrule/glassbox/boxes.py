@@ -233,8 +233,6 @@ def pieces(box: Box, room: float, measure: Callable[[Box], float] = width) -> li
     for part in _opened(box, room, measure):
         if isinstance(part, Sign | Gap) and part.breaks and found[-1]:
             found.append([])
-            if isinstance(part, Gap):
-                continue
         found[-1].append(part)
     return [row(*some) for some in found]
 

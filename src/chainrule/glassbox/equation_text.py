@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from chainrule.glassbox.boxes import BigSum, Box, Fence, Figure, Gap, Marked, Raised, Sign, Symbol, Words, row
+from chainrule.glassbox.text import written
 
 _FUNCTIONS = {"ln", "log", "exp", "max", "min", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "sign"}
 _LONGEST = 200
@@ -17,7 +18,6 @@ _CLOSING = {"(": ")", "[": "]", "{": "}"}
 def equation_box(equation: str) -> Box:
     """Lay out an equation; what isn't understood stands there as words.
 
-    >>> from chainrule.glassbox.text import written
     >>> written(equation_box("1/(1 + e^(−z))"))
     '1/(1 + e^(−z))'
     """
@@ -25,7 +25,15 @@ def equation_box(equation: str) -> Box:
         return Words(equation)
     tokens = _TOKENS.findall(equation)
     parts, used = _row(tokens, 0, "")
-    return row(*parts) if used == len(tokens) and parts else Words(equation)
+    if used < len(tokens) or not parts:
+        return Words(equation)
+    box = row(*parts)
+    return box if _bare(written(box)) == _bare(equation) else Words(equation)
+
+
+def _bare(equation: str) -> str:
+    """An equation without what may change when it is read and written again."""
+    return re.sub(r"[\s()]", "", equation).replace("-", "−")
 
 
 def _row(tokens: list[str], at: int, closing: str) -> tuple[list[Box], int]:
@@ -79,11 +87,11 @@ def _plain(token: str, before: list[Box]) -> Iterator[Box]:
 
 
 def _script(tokens: list[str], at: int) -> tuple[list[Box], int]:
-    if at >= len(tokens):
-        return [], at
+    if at >= len(tokens) or tokens[at] in "^_)]}|":
+        return [Words("\ufffd")], at  # what nobody can have written there
     if tokens[at] == "(":
         inside, end = _row(tokens, at + 1, ")")
-        return inside, end + 1
+        return inside or [Words("\ufffd")], end + 1
     parts: list[Box] = []
     if tokens[at] in "−-" and at + 1 < len(tokens):
         return [*_plain(tokens[at], parts), *_plain(tokens[at + 1], [])], at + 2
@@ -91,7 +99,7 @@ def _script(tokens: list[str], at: int) -> tuple[list[Box], int]:
 
 
 def _with_script(base: Box, mark: str, script: list[Box]) -> Iterator[Box]:
-    inside = row(*script) if script else Words(mark)
+    inside = row(*script)
     if mark == "^":
         yield Raised(base, inside)
     elif isinstance(base, BigSum) and isinstance(inside, Symbol):

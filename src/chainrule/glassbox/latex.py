@@ -219,7 +219,7 @@ def _letters(symbol: Symbol) -> str:
         return f"\\{symbol.letters} " if known else f"\\operatorname{{{letters}}}"
     if symbol.bold:
         return f"\\mathbf{{{letters}}}" if symbol.letters.isascii() else f"\\boldsymbol{{{letters}}}"
-    return letters.strip() if len(symbol.letters) == 1 else letters
+    return letters.strip()
 
 
 def _script(content: str) -> str:

@@ -17,6 +17,7 @@ from chainrule.glassbox.expressions import Expression, Quantity, Sum, children
 from chainrule.glassbox.ledger import PathLedger
 from chainrule.glassbox.notations import Letter, Notation
 from chainrule.glassbox.steps import Step
+from chainrule.glassbox.text import written
 from chainrule.glassbox.typeset import Typesetter, symbol_box, value_box
 
 LineKind = Literal["chain", "formula", "written out", "numbers", "value", "all"]
@@ -154,15 +155,13 @@ def path_lines(ledger: PathLedger, notation: Notation, digits: int) -> list[Path
 
 def ledger_sums(ledger: PathLedger, digits: int) -> list[tuple[str, str]]:
     """Say in words, beside a number, what the paths come to, by either way, and what each way takes."""
-    from chainrule.glassbox.numbers import printed
-
     layer = ledger.target.layer
     found = [("paths", f"{ledger.n_paths:,}")]
     if ledger.total is not None:
-        found.append(("sum of all paths (E12)", printed(ledger.total, digits)))
-    found.append(("by dynamic programming (E6, E7)", printed(ledger.by_dynamic_programming, digits)))
+        found.append(("sum of all paths (E12)", written(value_box(ledger.total, digits))))
+    found.append(("by dynamic programming (E6, E7)", written(value_box(ledger.by_dynamic_programming, digits))))
     if ledger.cancellation is not None:
-        found.append(("cancellation, 1 − |Σ|/Σ|·|", printed(ledger.cancellation, 3)))
+        found.append(("cancellation, 1 − |Σ|/Σ|·|", written(value_box(ledger.cancellation, 3))))
     counts = ledger.multiplications
     found += [
         (f"multiplications for layer {layer} by paths (E13)", f"{counts.paths:,}"),

@@ -237,7 +237,7 @@ def written(box: Box) -> str:
         case Figure(digits=digits):
             return digits.replace("-", "−", 1) if digits.startswith("-") else digits
         case Sign(sign=sign, unary=unary):
-            return sign if unary else f"{sign} " if sign in ",:" else f" {sign} "
+            return sign if unary else f"{sign} " if sign in ",:;" else f" {sign} "
         case Gap(tight=tight, beside_ratio=beside_ratio):
             return " · " if beside_ratio else "" if tight else " "
         case Words(words=words) | Bracket(sign=words):
@@ -273,7 +273,8 @@ def _raised(box: Raised) -> str:
     if isinstance(box.exponent, Symbol) and exponent == "T":
         return f"{base}ᵀ"
     if exponent in ("2", "3"):
-        return f"({base}){'²³'[int(exponent) - 2]}" if isinstance(box.base, Marked) else base + "²³"[int(exponent) - 2]
+        has_power = isinstance(box.base, Marked) and box.base.above
+        return (f"({base})" if has_power else base) + "²³"[int(exponent) - 2]
     bare = exponent.isalnum() or (isinstance(box.exponent, Figure) and not exponent.startswith("−"))
     return f"{base}^{exponent}" if bare else f"{base}^({exponent})"
 

@@ -61,7 +61,7 @@ _WHOLE = 8  # a matrix with more rows or columns is shown by its corner
 _CORNER = 4
 _WIDEST_GRID = 36.0  # in em: what goes on a line of an A4 page beside brackets and a sign
 _WIDEST_FRACTION = 30.0  # in em: wider ones are written with a stroke, so that a line may break in them
-_MANY_FACTORS = 5  # a line may break between the factors of a longer product
+_MANY_FACTORS = 2  # a line may break between the factors of a longer product
 
 
 def symbol_box(written: Written) -> Box:
@@ -292,14 +292,13 @@ def _index(index: Index) -> Box:
 
 def _has_round(box: Box) -> bool:
     """Whether there are round brackets other than those of a function's argument."""
-    if isinstance(box, Row):
-        behind = zip((None, *box.parts), box.parts, strict=False)
-        return any(
-            (isinstance(part, Fence) and part.kind == "()" and not isinstance(before, Marked | Symbol | Words))
-            or (isinstance(part, Row) and _has_round(part))
-            for before, part in behind
-        )
     match box:
+        case Row(parts=parts):
+            before = (None, *parts)
+            return any(
+                _has_round(part) and not (isinstance(part, Fence) and isinstance(left, Marked | Symbol | Words))
+                for left, part in zip(before, parts, strict=False)
+            )
         case Fence(kind=kind):
             return kind == "()"
         case Raised(base=base) | Sized(box=base):
