@@ -1,8 +1,8 @@
 /** Rows, input gradient and decision map: what a click and a key select. */
 
-import { open, panel, view } from "../page.mjs";
+import { ask, open, panel, view } from "../page.mjs";
 
-export default async function panels({ page }) {
+export default async function panels({ page, asked }) {
   await open(page, { dataset: "digits", hidden: "12", activation: "tanh", seed: 0 });
   const rows = panel(page, "Rows");
   await rows.scrollIntoViewIfNeeded();
@@ -31,6 +31,13 @@ export default async function panels({ page }) {
   await plane.getByRole("application").press("ArrowRight");
   await plane.getByText(/Row \d+ of all/).waitFor();
   const moved = await view(page);
-  await plane.getByRole("application").click({ position: { x: 150, y: 150 } });
+  // A click beside a row's point goes to that row.
+  const { x, y, points } = await ask(page, "decision?resolution=2");
+  const canvas = plane.getByRole("application");
+  const side = (await canvas.boundingBox()).width;
+  const [px, py] = points[asked.row];
+  await canvas.click({
+    position: { x: 2 + ((px - x[0]) / (x[1] - x[0])) * side, y: ((y[1] - py) / (y[1] - y[0])) * side },
+  });
   return { first, chosen, beside, reading, of, moved, clicked: await view(page) };
 }

@@ -29,9 +29,9 @@ export default async function xor({ page }) {
   const costAtFirst = await chart.getAttribute("aria-valuetext");
   const gradients = await training.getByRole("slider", { name: "Gradient norm, by epoch" }).getAttribute("aria-valuetext");
   const ground = await panel(page, "Decision map").locator("canvas").evaluate((canvas) => {
-    const pen = canvas.getContext("2d");
     // The middles of two quadrants, which XOR tells apart.
-    return [0.25, 0.75].map((x) => [...pen.getImageData(x * canvas.width, 0.06 * canvas.height, 1, 1).data]);
+    const line = canvas.getContext("2d").getImageData(0, Math.round(0.06 * canvas.height), canvas.width, 1).data;
+    return [0.25, 0.75].map((part) => [...line.slice(4 * Math.round(part * canvas.width)).slice(0, 3)]);
   });
   return { places, first, cost, costAtFirst, gradients, ground, training: await ask(page, "training?since=0") };
 }

@@ -1,0 +1,203 @@
+"""The explorer as its user has it: Debian's chromium on a real server, and every number beside the Python API's.
+
+Each scenario of web/e2e/scenarios is a program in node that clicks, types and reads; what it saw comes back as JSON. Needs
+node, chromium, and `npm ci` in src/chainrule/explorer/web; .ci/run has them.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.explorer import server as explorer_server
+
+pytestmark = pytest.mark.browser
+WEB = Path(explorer_server.__file__).parent / "web"
+SHOWN = 5e-4  # four significant digits are shown
+EXACT = 1e-9  # both sides are float64; sums have another order
+
+
+class Served:
+    """A `chainrule explore` in a process of its own."""
+
+    def __init__(self, *arguments):
+        command = [sys.executable, "-m", "chainrule", "explore", *arguments, "--no-browser"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
+        self.address = re.search(r"http://\S+", self.process.stdout.readline())[0]
+        self.origin, self.token = self.address.split("/?token=")
+
+    def get(self, path):
+        request = Request(f"{self.origin}/api/{path}", headers={"X-Chainrule-Token": self.token})
+        with urlopen(request, timeout=30) as answer:
+            return answer.read()
+
+    def json(self, path):
+        return json.loads(self.get(path))
+
+    def row(self, part, row):
+        """Inputs and targets of a row, float64."""
+        found = self.json(f"row?part={part}&row={row}")
+        return np.array([found["inputs"]["values"]]), np.array([found["target"]])
+
+    def net(self, folder):
+        """The network that the page shows, from the model file that it offers, in float64."""
+        path = folder / "served.chainrule"
+        path.write_bytes(self.get("export/model"))
+        return in_float64(cr.load(path))
+
+    def play(self, scenario, folder, **asked):
+        """Play a scenario to its end, and give what it saw."""
+        command = ["node", "e2e/run.mjs", scenario, self.address, str(folder), json.dumps(asked)]
+        done = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def end(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=20)
+
+
+def in_float64(net):
+    return cr.Network.from_plan(replace(net.plan, dtype="float64"), net.parameters.astype(np.float64))
+
+
+def shown(text):
+    """The number that a text shows last: −1.2·10⁻³ is −0.0012."""
+    text = text.replace("−", "-")
+    text = re.sub(
+        r"·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)",
+        lambda power: "e" + power[1].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")),
+        text,
+    )
+    return float(re.findall(r"-?\d[\d.]*(?:e-?\d+)?", text)[-1])
+
+
+@pytest.fixture(scope="module")
+def server():
+    served = Served("xor")
+    yield served
+    served.end()
+
+
+@pytest.fixture
+def play(server, tmp_path):
+    return lambda scenario, **asked: server.play(scenario, tmp_path, **asked)
+
+
+def refused_only(saw):
+    """Chromium writes each refused request into the console; nothing else may be there."""
+    return all(complaint.startswith("Failed to load resource") for complaint in saw["complaints"])
+
+
+def test_open_and_train_xor(server, play, tmp_path):
+    saw = play("xor")
+    assert saw["places"] == [
+        "epoch 0 of 500 · step 0 of 10",
+        "epoch 0 of 500 · step 1 of 10",
+        "epoch 1 of 500 · step 0 of 10",
+    ]
+    history = saw["training"]["history"]
+    assert saw["training"]["status"] == "done"
+    assert len(history["cost"]) == 120
+    assert history["cost"][0] == saw["first"]
+    # What the chart reads out are the epoch's figures, the last and after Home the first.
+    cost, validation = re.fullmatch(r"epoch 120: training (\S+), validation (\S+)", saw["cost"]).groups()
+    assert shown(cost) == pytest.approx(history["cost"][-1], rel=SHOWN)
+    assert shown(validation) == pytest.approx(history["validation_cost"][-1], rel=SHOWN)
+    first = re.fullmatch(r"epoch 1: training (\S+), .*", saw["costAtFirst"])[1]
+    assert shown(first) == pytest.approx(history["cost"][0], rel=SHOWN)
+    norms = [shown(part) for part in saw["gradients"].split(": ")[1].split(", ")]
+    assert norms == pytest.approx(history["gradient_norms"][-1], rel=SHOWN)
+    # The network that was trained there: its cost on the test rows is the last validation cost, and it has learnt XOR.
+    net = server.net(tmp_path)
+    rows = [server.row("test", row) for row in range(80)]
+    X, Y = (np.concatenate(column) for column in zip(*rows, strict=True))
+    assert net.cost(X, Y) == pytest.approx(history["validation_cost"][-1], rel=1e-4)  # the server's is float32
+    assert (net.predict(X).argmax(axis=1) == Y.argmax(axis=1)).mean() >= 0.95
+    # The quadrant at the upper left is of one class, its neighbour of the other: blue and orange.
+    (left, right) = saw["ground"]
+    assert left[2] > left[0]
+    assert right[0] > right[2]
+    assert saw["complaints"] == []
+
+
+def test_nudge_predicts_and_measures_what_python_does(server, play, tmp_path):
+    layer, j, k = 1, 2, 0
+    saw = play("nudge", layer=layer, j=j, k=k)
+    net = server.net(tmp_path)
+    X, Y = server.row("test", 0)
+    cost, derivative = net.cost(X, Y), net.backward(net.forward(X), Y).W[layer][k, j]
+    assert saw["derivative"] == pytest.approx(derivative, rel=EXACT)
+    assert [one["by"] for one in saw["seen"]] == [0.02, 0.5, 1, -1]
+    weight = float(net.W[layer][k, j])
+    for one in saw["seen"]:
+        assert one["predicted"] == pytest.approx(cost + one["by"] * derivative, rel=EXACT)
+        net.W[layer][k, j] = weight + one["by"]
+        assert one["true"] == pytest.approx(net.cost(X, Y), rel=EXACT)
+        promised, came = one["predicted"] - cost, one["true"] - cost
+        share = re.search(r"([\d.]+) % (larger|smaller) than promised", one["words"])
+        sign = 1 if share[2] == "larger" else -1
+        assert sign * float(share[1]) / 100 == pytest.approx(
+            came / promised - 1, abs=6e-3
+        )  # whole percents from ten on
+    assert [one["spoken"] for one in saw["seen"]] == ["+0.02", "+0.5", "+1", "−1"]
+    assert saw["complaints"] == []
+
+
+def test_rows_input_gradient_and_map_select(play):
+    saw = play("panels", row=17)
+    assert saw["chosen"] == saw["first"]
+    assert abs(saw["beside"] - saw["first"]) == 1
+    assert saw["of"] == "x:10"
+    assert saw["reading"].startswith("pixel 10 (line 1, column 2): gradient ")
+    assert saw["moved"]["part"] == "all"
+    assert saw["clicked"] == {"part": "all", "row": "17"}
+    assert saw["complaints"] == []
+
+
+def test_refusals_stand_beside_their_control(play):
+    saw = play("refusals")
+    assert saw["stepSize"] == "learning_rate: expected a finite number > 0, got -1. Write it as 0.01 or 1e-2."
+    assert saw["invalid"] == ["true", "training-learning_rate-fault"]
+    assert saw["batchSize"] == "batch size: expected a number, got “many”."
+    assert saw["hidden"] == "hidden[1]: expected a whole number 1 to 2048, got 1000000. Write it in digits."
+    assert "token: expected the one of this server, got none" in saw["withoutToken"]
+    assert saw["after"].startswith("xor 2–2–2")
+    assert refused_only(saw)
+
+
+def test_a_second_window_follows_the_first(play):
+    saw = play("windows")
+    assert saw["here"].startswith("target ")
+    assert saw["complaints"] == []
+
+
+def test_a_lost_server_is_told_and_the_page_stays(tmp_path):
+    served = Served("xor")
+    try:
+        saw = served.play("lost", tmp_path, server=served.process.pid)
+    finally:
+        served.end()
+    assert saw["notice"].startswith("The server does not answer. Is chainrule explore still running?")
+    assert saw["units"] == 2 + 4 + 4 + 2
+    assert refused_only(saw)
+
+
+def test_a_narrow_window_light_and_dark(play):
+    saw = play("narrow")
+    assert saw["light"]["width"] == saw["dark"]["width"] == 390
+    assert saw["light"]["paper"] != saw["dark"]["paper"]
+    assert saw["nameless"] == []
+    assert saw["complaints"] == []
