@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { App } from "./App";
 import { startAddress } from "./address";
+import { startPlan } from "./drawing/plan";
 import { startStore } from "./store";
 import { startTheme } from "./theme";
 import { startPolling } from "./training";
@@ -8,6 +9,7 @@ import "./style.css";
 
 startTheme();
 startAddress();
+startPlan();
 startStore();
 startPolling();
 render(<App />, document.getElementById("app")!);

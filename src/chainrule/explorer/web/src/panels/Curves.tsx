@@ -89,7 +89,7 @@ export function Curves({ label, series, log }: { label: string; series: readonly
           <g key={tick}>
             <line class="grid" x1={MARGIN.left} x2={right} y1={axis.scale.at(tick) ?? 0} y2={axis.scale.at(tick) ?? 0} />
             <text class="tick" x={MARGIN.left - 5} y={(axis.scale.at(tick) ?? 0) + 3.5} text-anchor="end">
-              {number(tick, 3)}
+              {number(tick, 3).replace(/^1·/, "")}
             </text>
           </g>
         ))}

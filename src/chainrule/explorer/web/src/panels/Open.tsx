@@ -3,7 +3,7 @@
 import { batch, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, type Dataset, type State } from "../api";
-import { of, openDialog, part, row, state, step, version } from "../store";
+import { data, network, of, openDialog, part, row, state, step, version } from "../store";
 import { acceptTraining, startPolling, training } from "../training";
 import { faultOf, FaultText, type Fault } from "./fault";
 import { Field } from "./Field";
@@ -61,9 +61,13 @@ function show(opened: State): void {
 function OpenForm({ close }: { close?: () => void }) {
   const datasets = state.value?.choices.datasets ?? [];
   const activations = state.value?.choices.activations ?? [];
-  const dataset = useSignal(datasets.find((one) => one.name === "xor")?.name ?? datasets[0]?.name ?? "");
-  const hidden = useSignal("4, 4");
-  const activation = useSignal(activations.includes("tanh") ? "tanh" : (activations[0] ?? ""));
+  // What is open, where it is offered: to change one thing of it is the usual wish.
+  const offered = (name: string): boolean => datasets.some((one) => one.name === name);
+  const current = [data.value?.name ?? "", "xor"].find(offered) ?? datasets[0]?.name ?? "";
+  const now = network.value?.activations[0] ?? "";
+  const dataset = useSignal(current);
+  const hidden = useSignal(network.value?.sizes.slice(1, -1).join(", ") ?? "4, 4");
+  const activation = useSignal([now, "tanh"].find((name) => activations.includes(name)) ?? activations[0] ?? "");
   const seed = useSignal("0");
   const fault = useSignal<Fault | null>(null);
   const busy = useSignal(false);
@@ -180,7 +184,9 @@ function Sets({ title, sets, chosen, choose }: {
             <span>
               <b>{one.name.replaceAll("_", " ")}</b>
               <small>
-                {one.rows.toLocaleString("en")} rows · {one.inputs} {one.inputs === 1 ? "input" : "inputs"} · {one.task}
+                {one.rows.toLocaleString("en")} rows, {one.inputs} {one.inputs === 1 ? "input" : "inputs"}
+                <br />
+                {one.task}
               </small>
             </span>
           </label>

@@ -12,7 +12,7 @@ import { Picture } from "./Picture";
 
 const LIMIT = 20;
 /** So many features are listed; a table of thousands says nothing. */
-const FEATURES = 12;
+const FEATURES = 16;
 
 export function Rows() {
   const onScreen = useSignal(false);

@@ -1,0 +1,71 @@
+/** The weights between two small layers, an edge each. */
+
+import { useComputed } from "@preact/signals";
+import { css, position, rgbAt } from "../colour";
+import { target } from "../store";
+import { dark } from "../theme";
+import { unitCentre, type Gap, type LayerBox } from "./layout";
+import { isWeightLit, type Light } from "./light";
+import { edgeRange, slices } from "./numbers";
+
+interface Ends {
+  gap: Gap;
+  below: LayerBox;
+  above: LayerBox;
+}
+
+/** The straight line between the rims of two units. */
+export function edgePath(below: LayerBox, above: LayerBox, j: number, k: number): string {
+  const from = unitCentre(below, k);
+  const to = unitCentre(above, j);
+  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
+  const [dx, dy] = [(to.x - from.x) / length, (to.y - from.y) / length];
+  const [r0, r1] = [below.radius, above.radius];
+  return `M${(from.x + dx * r0).toFixed(1)} ${(from.y + dy * r0).toFixed(1)}L${(to.x - dx * r1).toFixed(1)} ${(to.y - dy * r1).toFixed(1)}`;
+}
+
+/** More lit edges than this are lit as a band instead. */
+const LIT_AT_MOST = 160;
+
+export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Light | null; dimmed: boolean }) {
+  const lines = useComputed(() => {
+    const slice = slices.value.value?.[gap.layer - 1];
+    if (!slice || slice.layer !== gap.layer) return [];
+    const all = slice.values.flatMap((row, j) => row.map((value, k) => ({ j, k, place: position(value, edgeRange.value) })));
+    // The largest last: on top of the others.
+    return all.sort((one, other) => Math.abs(one.place) - Math.abs(other.place));
+  });
+  const selected = target.value;
+  const lit =
+    light && light.gap === gap.layer
+      ? lines.value.filter(({ j, k }) => isWeightLit(light, gap.layer, j, k))
+      : [];
+  return (
+    <g class={dimmed ? "edges dimmed" : "edges"}>
+      {light?.gap === gap.layer && light.weight === null && lit.length > LIT_AT_MOST ? (
+        <rect class="gap-lit" x={gap.x + 4} y={gap.box.y} width={gap.width - 8} height={gap.box.height} />
+      ) : null}
+      {lines.value.map(({ j, k, place }) => (
+        <path
+          key={`${j},${k}`}
+          class="edge"
+          d={edgePath(below, above, j, k)}
+          stroke={css(rgbAt(0.3 * Math.sign(place) + 0.62 * place, dark.value))}
+          stroke-width={(0.5 + 2.7 * Math.abs(place)).toFixed(2)}
+        />
+      ))}
+      {lit.length <= LIT_AT_MOST
+        ? lit.map(({ j, k }) => (
+            <path
+              key={`lit${j},${k}`}
+              class={light?.direction === "forward" ? "edge-lit forward" : "edge-lit backward"}
+              d={edgePath(below, above, j, k)}
+            />
+          ))
+        : null}
+      {selected.kind === "W" && selected.layer === gap.layer ? (
+        <path class="edge-selected" d={edgePath(below, above, selected.j, selected.k)} />
+      ) : null}
+    </g>
+  );
+}

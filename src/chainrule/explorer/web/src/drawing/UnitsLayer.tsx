@@ -1,0 +1,64 @@
+/** A small layer, unit by unit: circles that hold their numbers. */
+
+import { css, inkAt, rgbOf, textOn } from "../colour";
+import { number } from "../numbers";
+import { target, unitColour } from "../store";
+import { dark } from "../theme";
+import { cursor } from "./cursor";
+import { unitLabel } from "./labels";
+import { unitCentre, type LayerBox } from "./layout";
+import { isLit, type Light } from "./light";
+import { unitRange, unitValue } from "./numbers";
+
+/** A number short enough for a circle. */
+function short(value: number | null, radius: number): string {
+  if (value === null) return "";
+  const text = number(value, 2);
+  return text.length * 5.2 <= radius * 2 - 2 ? text : "";
+}
+
+function isSelected(layer: number, unit: number): boolean {
+  const selected = target.value;
+  if (layer === 0) return selected.kind === "x" && (selected.k === null || selected.k === unit);
+  if (selected.kind === "b") return selected.layer === layer && selected.j === unit;
+  return selected.kind === "delta" && selected.layer === layer && (selected.j === null || selected.j === unit);
+}
+
+function Unit({ box, unit, light }: { box: LayerBox; unit: number; light: Light | null }) {
+  const { x, y } = unitCentre(box, unit);
+  const { layer, radius, picture } = box;
+  const value = unitValue(layer, unit, unitColour.value);
+  const range = layer === 0 ? unitRange.value.inputs : unitRange.value.units;
+  const fill = picture ? inkAt(value ?? 0, dark.value) : rgbOf(value, range, dark.value);
+  const here = cursor.value;
+  const focusable = here.kind === "unit" && here.layer === layer && here.unit === unit;
+  const classes = ["unit", isLit(light, layer, unit) ? "lit" : "", isSelected(layer, unit) ? "selected" : ""];
+  return (
+    <g
+      id={`unit-${layer}-${unit}`}
+      class={classes.join(" ").trim()}
+      role="button"
+      tabIndex={focusable ? 0 : -1}
+      aria-label={unitLabel(layer, unit)}
+      transform={`translate(${x} ${y})`}
+    >
+      <circle class="unit-halo" r={radius + 4} />
+      <circle class="unit-disc" r={radius} fill={css(fill)} />
+      {radius >= 13 ? (
+        <text class="unit-value" dy="0.35em" fill={textOn(fill)}>
+          {short(value, radius)}
+        </text>
+      ) : null}
+    </g>
+  );
+}
+
+export function UnitsLayer({ box, light }: { box: LayerBox; light: Light | null }) {
+  return (
+    <g role="group" aria-label={`layer ${box.layer}, ${box.n} units`}>
+      {Array.from({ length: box.n }, (_, unit) => (
+        <Unit key={unit} box={box} unit={unit} light={light} />
+      ))}
+    </g>
+  );
+}
