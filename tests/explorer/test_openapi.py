@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -141,3 +142,13 @@ def test_refusals_are_as_described(xor, description):
     response = xor.client.get("/api/row")
     schema = description["components"]["schemas"]["Error"]
     conforms(response.json(), schema)
+
+
+def test_every_endpoint_stands_in_the_page_of_documentation():
+    page = (Path(__file__).parents[2] / "docs/how-to/explore.md").read_text()
+    assert re.findall(r"^\| `(GET|POST) (\S+)` \|", page, re.M) == [(e.method, e.path) for e in _in_the_order_of(page)]
+    assert len(_in_the_order_of(page)) == len(ENDPOINTS)
+
+
+def _in_the_order_of(page):
+    return sorted(ENDPOINTS, key=lambda endpoint: page.index(f"| `{endpoint.method} {endpoint.path}` |"))

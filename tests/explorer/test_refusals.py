@@ -135,6 +135,13 @@ def test_json_that_is_no_object(xor, body):
     )
 
 
+def test_a_whole_number_may_be_written_with_a_point(xor):
+    assert (
+        xor.post("nudge", part="test", row=1.0, of="b:1:0", by=[0])["cost"]
+        == xor.get("row", part="test", row=1)["cost"]
+    )
+
+
 def test_a_layer_without_a_bias_has_none_to_nudge(deep):
     assert deep.post_refused("nudge", part="test", row=0, of="b:2:0", by=[1]) == (
         404,

@@ -46,6 +46,8 @@ class Whole:
 
     def read(self, value: Any, name: str) -> int:
         """Check a value. Raises RefusedError, 400."""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON Schema, too, takes 3.0 for whole
         if isinstance(value, bool) or not isinstance(value, int) or not self.least <= value <= self.most:
             expected = f"a whole number {self.least} to {self.most}"
             raise refuse(name, expected, value, "Write it in digits.")
