@@ -86,8 +86,22 @@ export function Rows() {
   );
 }
 
+/** All inputs of a row: an answer holds the first 4,096. */
+async function wholeInputs(shown: Row, abort: AbortSignal): Promise<number[]> {
+  const { values, count } = shown.inputs;
+  const more: Promise<Row>[] = [];
+  for (let start = values.length; start < count; start += values.length) {
+    more.push(api.row({ part: shown.part, row: shown.row, start, count: values.length }, abort));
+  }
+  return [...values, ...(await Promise.all(more)).flatMap((one) => one.inputs.values)];
+}
+
 function Current({ shown }: { shown: Row }) {
   const image = data.value?.image ?? null;
+  const pixels = useAsked((abort) => {
+    const here = shownRow.value.value;
+    return here && data.value?.image ? wholeInputs(here, abort) : null;
+  }).answer.value;
   const count = data.value?.rows[part.value] ?? 0;
   const classes = data.value?.classes ?? null;
   const typed = useSignal<string | null>(null);
@@ -98,8 +112,8 @@ function Current({ shown }: { shown: Row }) {
   };
   return (
     <div class="row-current">
-      {image ? (
-        <Picture values={shown.inputs.values} width={image.width} height={image.height} label={`Row ${shown.row} as a picture`} />
+      {image && pixels ? (
+        <Picture values={pixels} width={image.width} height={image.height} label={`Row ${shown.row} as a picture`} />
       ) : null}
       <div class="row-about">
         <form

@@ -142,8 +142,7 @@ export function Training() {
       </div>
       <FaultText id="training-fault" fault={fault.value} field={null} fields={FIELDS} />
       <div class={`training-status ${now.status === "failed" || now.status === "diverged" ? "bad" : ""}`} role="status">
-        <strong>{WORDS[now.status]}</strong>
-        {now.message ? <span> {now.message}</span> : null}
+        {now.message ? now.message.replace(/^./, (first) => first.toUpperCase()) : <strong>{WORDS[now.status]}</strong>}
       </div>
       {now.batch ? <p class="note">Cost of the last batch: {number(now.batch.cost)}</p> : null}
       <Charts answer={now} />
