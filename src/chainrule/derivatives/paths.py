@@ -323,17 +323,20 @@ def _terms(net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int
         derivatives[q] = g.derivative
     theta = net.parameters.astype(np.float64)
     X, Y = check_example(x, plan), check_example_target(y, plan)
+    W = plan.split(theta)[0]
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused by name
         run = reference.forward(plan, theta, X)
-        back = reference.backward(plan, theta, run, Y)
+        delta_L = reference.output_delta(plan, run.z[L], run.a[L], Y)
+        delta = reference.propagate(plan, W, run, delta_L)
         slopes = {q: derivative(run.z[q])[0] for q, derivative in derivatives.items()}
         g = plan.activation(L)
-        ends: tuple[tuple[str, _F], ...] = ((f"δ^{L}_{{}}", back.delta[L][0]),)
+        ends: tuple[tuple[str, _F], ...] = ((f"δ^{L}_{{}}", delta_L[0]),)
         if not g.coupled and plan.matched is None:
             slope = g.derivative(run.z[L])[0]
             ends = ((f"∂C/∂a^{L}_{{}}", plan.cost.derivative(run.a[L], Y)[0]), (f"g_{L}'(z^{L}_{{}})", slope))
-    W = plan.split(theta)[0]
-    return _Terms(at, ends, dict(W), slopes, float(run.a[layer - 1][0, k]), float(back.W[layer][k, j]))
+        a = run.a[layer - 1][0, k]
+        derivative_by_layers = float(delta[layer][0, j] * a)  # (E7)
+    return _Terms(at, ends, dict(W), slopes, float(a), derivative_by_layers)
 
 
 def _weight(net: Network, weight: Any) -> tuple[int, int, int]:
