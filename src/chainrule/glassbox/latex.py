@@ -99,7 +99,7 @@ def body(derivation: Derivation, about: Sequence[str] = ()) -> str:
     parts += ["\\subsection*{What the symbols mean}", _LIST]
     for definition in derivation.definitions:
         box, meaning = definition_line(definition, notation)
-        parts.append(f"\\item[$\\displaystyle {written(box)}$] {plain(meaning)}")
+        parts.append(f"\\item[{{$\\displaystyle {written(box)}$}}] {plain(meaning)}")
     parts.append("\\end{list}")
     for heading, steps in sections(derivation):
         parts.append(f"\\subsection*{{{heading}}}")
@@ -173,8 +173,8 @@ def written(box: Box) -> str:
         case Figure(digits=digits):
             return _figure(digits)
         case Sign(sign=sign, unary=unary):
-            written_sign = {".*": "\\mathbin{.*}", ":": "\\colon"}.get(sign) or maths(sign)
-            return written_sign if unary else f" {written_sign} "
+            command = {".*": "\\mathbin{.*}", ":": "\\colon"}.get(sign) or maths(sign).strip()
+            return command if unary else f"{command} " if sign in ",:;" else f" {command} "
         case Gap(tight=tight):
             return "" if tight else "\\,"
         case Words(words=words):
