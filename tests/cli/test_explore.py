@@ -118,6 +118,13 @@ def test_a_model_of_a_table(opened, trained):
     assert session.now().row("test", 0).cost >= 0
 
 
+def test_what_training_had_not_seen_is_said(opened, trained, capsys):
+    Path("t.csv").write_text("colour,price\n" + "red,1\nblue,2\n" * 10)
+    Path("new.csv").write_text("colour,price\ngreen,1\nblue,2\n")
+    opened(trained("t.csv", "--target", "price"), "new.csv")
+    assert "note: column 'colour'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "kind", "message"),
     [

@@ -229,10 +229,20 @@ def test_the_largest_gradients_come_first(xor):
 def test_of_many_rows_an_even_spread_is_looked_at(xor, monkeypatch):
     from chainrule.explorer import rows
 
-    monkeypatch.setattr(rows, "_ROWS_LOOKED_AT", 7)
-    found = xor.get("largest-gradients", part="train")
-    assert (found["rows_looked_at"], found["rows_in_part"]) == (7, 320)
+    monkeypatch.setattr(rows, "_ROWS_LOOKED_AT", 110)
+    found = xor.get("largest-gradients", part="train", limit=200)
+    assert (found["rows_looked_at"], found["rows_in_part"]) == (110, 320)
     assert {0, 319} <= {row["row"] for row in found["rows"]}
+
+
+def test_of_a_large_network_fewer_rows_are_looked_at(xor, monkeypatch):
+    from chainrule.explorer import rows
+
+    monkeypatch.setattr(rows, "_MULTIPLICATIONS", 2 * 37 * 250)
+    assert xor.net.plan.n_parameters == 35
+    assert xor.get("largest-gradients", part="train")["rows_looked_at"] == 2 * 37 * 250 // (2 * 35)
+    monkeypatch.setattr(rows, "_MULTIPLICATIONS", 1)
+    assert xor.get("largest-gradients", part="all")["rows_looked_at"] == 100
 
 
 def test_a_decision_map_is_the_answer_over_the_plane(xor):

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from chainrule.explorer.state import NAMED
 
 PROGRAM = """
 import sys
+from dataclasses import replace
 from chainrule.cli.explore import explore
 explore(None, None, 2, "train", int(sys.argv[1]), True)
 """
@@ -136,6 +138,8 @@ def test_what_was_given_at_the_start_can_be_opened_again(explore):
     material = Material("mine.npz", of_model(net, data), {"all": data, "test": data})
     explorer = explore(material, **{"mine.npz": material})
     assert explorer.get("state")["choices"]["datasets"][0]["name"] == "mine.npz"
+    named = explore(material, xor=replace(material, name="xor")).get("state")["choices"]["datasets"]
+    assert [offer["name"] for offer in named].count("xor") == 1
     explorer.post("open", dataset="xor")
     state = explorer.post("open", dataset="mine.npz", hidden=[3], activation="elu", seed=1)
     assert state["data"]["name"] == "mine.npz"

@@ -75,6 +75,18 @@ def test_the_penalty_is_added_to_the_gradient(xor):
     np.testing.assert_allclose(xor.net.parameters, expected, rtol=1e-5, atol=1e-7)  # float32's digits
 
 
+def test_under_the_sum_a_batch_takes_its_share_of_the_penalty(alone):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(10, 3)), rng.normal(size=(10, 1))
+    net = Network([3, 1], "identity", reduction="sum", dtype="float64")
+    explorer = alone(net.copy(), X, Y)
+    settings = {"optimizer": "sgd", "learning_rate": 0.01, "batch_size": 4, "penalty": 0.5}
+    found = explorer.post("train", action="epoch", settings=settings)
+    history = train_network(net, X, Y, **settings, epochs=1, seed=0, verbose=0)
+    np.testing.assert_allclose(explorer.net.parameters, net.parameters, rtol=1e-12)  # the same steps, in float64
+    np.testing.assert_allclose(found["history"]["cost"], history.cost, rtol=1e-12)
+
+
 def test_an_epoch_is_that_of_cr_train(xor):
     """The same seed gives the same order of rows, and the same rule the same steps."""
     net, material = xor.net.copy(), xor.session.now().material

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chainrule.cli.columns import say_unforeseen
 from chainrule.cli.output import write, write_error
 from chainrule.cli.rows import select
 from chainrule.data.labelled import LabelledData
 from chainrule.data.pipeline import Pipeline, load_model
 from chainrule.data.readers import NAMES, read, read_as
+from chainrule.data.unforeseen import Unforeseen
 from chainrule.errors import ChainruleError, DataError, InputError, text
 
 if TYPE_CHECKING:
@@ -87,6 +89,10 @@ def _material(model: str | None, data: str | None) -> tuple[Material, bool]:
             continue
     if not isinstance(given, Pipeline):
         given = of_model(given, source)
+    else:
+        unforeseen = Unforeseen(given.inputs)
+        unforeseen.look(parts["all"].X)
+        say_unforeseen(unforeseen)
     return Material(source.name, given, parts, has_pipeline=pipeline is not None), True
 
 

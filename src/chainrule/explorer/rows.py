@@ -16,6 +16,8 @@ from chainrule.explorer.session import Now
 
 VALUES_AT_MOST = 4096
 _ROWS_LOOKED_AT = 10_000
+_MULTIPLICATIONS = 50_000_000_000
+"""What the search for the largest gradients may take, a second or two, unless that is less than 100 rows."""
 
 
 def _row(asked: Asked) -> dict[str, Any]:
@@ -97,9 +99,10 @@ def _largest_gradients(asked: Asked) -> dict[str, Any]:
 
 
 def _norms(now: Now, part: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """‖∇C_i‖ (E36) of a part's rows, of at most 10,000 evenly spread ones, and which they are."""
+    """‖∇C_i‖ (E36) of a part's rows, of many of them for an even spread that is soon done; and which rows these are."""
     m = len(now.material.rows(part).X)
-    looked_at = np.unique(np.linspace(0, m - 1, min(m, _ROWS_LOOKED_AT)).round()).astype(np.intp)
+    most = max(100, min(_ROWS_LOOKED_AT, _MULTIPLICATIONS // (2 * now.net.plan.n_parameters)))
+    looked_at = np.unique(np.linspace(0, m - 1, min(m, most)).round()).astype(np.intp)
     norms = np.empty(len(looked_at))
     for block in row_blocks(len(looked_at)):
         X, targets = now.material.some(part, looked_at[block])

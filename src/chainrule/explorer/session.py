@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from numpy.typing import NDArray
@@ -49,10 +50,10 @@ class Now:
                 self._kept.popitem(last=False)
         return made
 
-    @property
+    @cached_property
     def in_float64(self) -> Parameters64:
-        """θ in float64."""
-        return self.once("θ", lambda: Parameters64.of(self.net))
+        """θ in float64, which is large, and kept for as long as this is."""
+        return Parameters64.of(self.net)
 
     def row(self, part: str, row: int) -> Pass:
         """Run a row forward and backward. Raises RefusedError, 404, for one that isn't there."""

@@ -19,7 +19,7 @@ from chainrule.maths.updates import RULES
 
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATIONS if not activation(name).coupled)
 ACTIVATION = Choice(HIDDEN_ACTIVATIONS)
-NAMED = [
+NAMED: list[dict[str, Any]] = [
     {"name": name, "rows": rows, "inputs": inputs, "task": task, "plane": inputs == 2}
     for name, rows, inputs, task in (
         ("moons", 400, 2, "classification"),
@@ -82,7 +82,10 @@ def describe(session: Session, now: Now) -> dict[str, Any]:
         },
         "training": session.trainer.describe(),
         "choices": {
-            "datasets": [_offer(material) for material in session.offered.values()] + NAMED,
+            "datasets": [
+                *(_offer(material) for material in session.offered.values()),
+                *(named for named in NAMED if named["name"] not in session.offered),
+            ],
             "activations": HIDDEN_ACTIVATIONS,
             "output_activations": ACTIVATIONS,
             "optimizers": list(RULES),

@@ -252,8 +252,9 @@ class Trainer:
         batch = np.ascontiguousarray(X[rows]), targets.rows(rows)
         cost, gradient = net.engine.value_and_gradient(plan, parameters, *batch, None)
         flat = gradient.flat
-        if settings.penalty:
-            flat = flat + l2_gradient(parameters, plan.is_weight, settings.penalty)  # (E29)
+        if settings.penalty:  # under the sum a batch takes its share of it (E29)
+            share = len(rows) / len(epoch.order) if plan.reduction == "sum" else 1.0
+            flat = flat + l2_gradient(parameters, plan.is_weight, share * settings.penalty)
         norms = [norm(flat[slice_]) for slice_ in self._layers()]
         if not math.isfinite(cost) or not max(norms) < math.sqrt(np.finfo(net.dtype).max):
             raise DivergenceError(self._said(culprit(net, parameters, [(*batch, None)], flat)))
