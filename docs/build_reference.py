@@ -208,7 +208,7 @@ STATEMENTS = {
             "chain of single units",
             "n_ℓ = 1 everywhere: ∂C/∂w^{L−1} = ∂C/∂a^L · g_L'(z^L) · w^L · g_{L−1}'(z^{L−1}) · a^{L−2}, five factors.",
             (f"{ENGINE}.backward",),
-            "the last step of `cr.derive(net, x, y, of=(\"W\", l, 0, 0), notation=\"nabla\")`; by hand: "
+            'the last step of `cr.derive(net, x, y, of=("W", l, 0, 0), notation="nabla")`; by hand: '
             "[how to see every derivative](../how-to/see-every-derivative.md)",
         ),
     ),

@@ -194,6 +194,20 @@ def test_the_chain_of_single_units_has_five_named_factors():
     assert step.formula == "a^(1)_0 σ^(2)'(z^(2)_0) w^(3)_0,0 σ^(3)'(z^(3)_0) 2(a^(3)_0 − y_0)"
 
 
+def test_a_step_prints_itself():
+    net = cr.Network([1, 1], "logistic", dtype="float64")
+    net.parameters = [2.0, -1.0]
+    step = cr.derive(net, [1.5], [1.0], of=("W", 1, 0, 0)).steps[-2]
+    assert repr(step) == "Step E7: ∂C_i/∂w^1_0,0 = δ^1_0 a^0_0"
+    assert str(step).splitlines() == [
+        "(E7)   The weight moves z of unit 0 alone, by the activation that comes through it.",
+        "       ∂C_i/∂w^1_0,0 = ∂C_i/∂z^1_0 · ∂z^1_0/∂w^1_0,0",
+        "                     = δ^1_0 a^0_0",
+        "                     = (−0.0250311) · 1.5",
+        "                     = −0.0375466",
+    ]
+
+
 def test_sums_name_their_largest_terms_and_the_rest():
     net = cr.Network([6, 1], "identity", dtype="float64", bias=False)
     net.parameters = [1.0, -20.0, 3.0, 0.5, 40.0, -0.25]

@@ -13,7 +13,7 @@ from chainrule.glassbox.numbers import Interval, agree
 Direction = Literal["forward", "backward", "gradient"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step:
     """One equation of a derivation, with numbers.
 
@@ -40,6 +40,14 @@ class Step:
     chain: Expression | None
     notation: Notation
     digits: int
+
+    def __str__(self) -> str:
+        from chainrule.glassbox.text import step
+
+        return step(self)
+
+    def __repr__(self) -> str:
+        return f"Step {self.equation}: {self.symbols[0]} = {self.formula}"
 
     @property
     def layer(self) -> int:

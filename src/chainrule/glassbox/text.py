@@ -75,6 +75,13 @@ def render(derivation: Derivation, colour: bool = False, width: int = 100, about
     return page.text()
 
 
+def step(of: Step, width: int = 100) -> str:
+    """Write one step: its sentence, then its formula, its numbers and its value, a line each."""
+    page = _Page(False, width)
+    page.step(of)
+    return page.text().strip("\n")
+
+
 class _Page:
     """Lines, one after the other."""
 
