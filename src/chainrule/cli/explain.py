@@ -78,7 +78,7 @@ def explain(
         expected = f"a row 0 to {len(rows.X) - 1} of {data} ({which})"
         raise InputError(text("--row", expected=expected, got=str(row), hint=hint))
     chosen = rows.take(np.array([row]))
-    needs_target = of is None or not of.startswith("x") or output in (None, "cost")
+    needs_target = of is None or not of.startswith("x") or output == "cost"
     net, X = network_inputs(given_model, chosen)
     Y = network_targets(given_model, chosen) if needs_target or chosen.labels is not None else None
     y = None if Y is None else Y[0]
