@@ -45,7 +45,7 @@ export function RowBar() {
             <dt>target</dt>
             <dd>{shown.target_label ?? shown.target?.map((value) => number(value)).join(", ") ?? "none"}</dd>
           </div>
-          <div class={shown.predicted_label !== null && shown.predicted_label !== shown.target_label ? "wrong" : ""}>
+          <div class={shown.predicted_label !== null && shown.predicted_label !== shown.target_label ? "row-wrong" : ""}>
             <dt>network says</dt>
             <dd>{shown.predicted_label ?? shown.outputs.slice(0, 3).map((value) => number(value)).join(", ")}</dd>
           </div>

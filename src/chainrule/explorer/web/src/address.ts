@@ -1,13 +1,14 @@
 /** The address follows the view, and the view follows the address: deep links, and a back button that works. */
 
 import { batch, computed, effect } from "@preact/signals";
-import { edgeColour, form, notation, of, part, row, shifted, step, unitColour } from "./store";
+import { edgeColour, form, notation, of, output, part, row, shifted, step, unitColour } from "./store";
 import { decodeView, encodeView, type View } from "./view";
 
 const view = computed<View>(() => ({
   part: part.value,
   row: row.value,
   of: of.value,
+  output: output.value,
   notation: notation.value,
   shifted: shifted.value,
   form: form.value,
@@ -18,7 +19,7 @@ const view = computed<View>(() => ({
 
 /** Another row or another derivation is a place to come back to; a step or a colour is not. */
 function isAnotherPlace(before: View, after: View): boolean {
-  return before.part !== after.part || before.row !== after.row || before.of !== after.of;
+  return before.part !== after.part || before.row !== after.row || before.of !== after.of || before.output !== after.output;
 }
 
 function show(next: View): void {
@@ -26,6 +27,7 @@ function show(next: View): void {
     part.value = next.part;
     row.value = next.row;
     of.value = next.of;
+    output.value = next.output;
     notation.value = next.notation;
     shifted.value = next.shifted;
     form.value = next.form;

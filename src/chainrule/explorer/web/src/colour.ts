@@ -9,12 +9,12 @@ const STOPS: Record<"light" | "dark", { zero: Rgb; positive: readonly Rgb[]; neg
     positive: [
       [150, 187, 221],
       [44, 110, 176],
-      [13, 52, 98],
+      [17, 70, 128],
     ],
     negative: [
       [240, 184, 140],
       [200, 88, 24],
-      [116, 40, 2],
+      [150, 56, 6],
     ],
   },
   dark: {

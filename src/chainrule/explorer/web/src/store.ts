@@ -16,6 +16,7 @@ import {
 import { report } from "./problems";
 import { resource } from "./resource";
 import { fits, parseTarget, targetText, type Target } from "./target";
+import { markClick } from "./timing";
 import { acceptTraining, training } from "./training";
 import { decodeView, type UnitColour } from "./view";
 
@@ -30,6 +31,8 @@ export const part = signal<Part>(first.part);
 export const row = signal(first.row);
 /** What is derived, as text: W:2:3:5. */
 export const of = signal(first.of);
+/** Of an input's derivative: whose it is, "cost" or the number of an output (E11). */
+export const output = signal(first.output);
 export const notation = signal<NotationName>(first.notation);
 export const shifted = signal(first.shifted);
 export const form = signal<Form>(first.form);
@@ -82,6 +85,7 @@ function keepWithin(next: State): void {
     of.value = "cost";
     step.value = 0;
   }
+  if (next.network && Number(output.value) >= (next.network.sizes.at(-1) ?? 0)) output.value = "cost";
 }
 
 /** Fetches the state, and again whenever an answer carries another version. Call once. */
@@ -120,6 +124,7 @@ export const derivation = resource((abort) => {
         shifted: shifted.value,
         form: form.value,
         terms: 8,
+        ...(target.value.kind === "x" ? { output: output.value } : {}),
       },
       abort,
     )
@@ -142,6 +147,7 @@ export const paths = resource((abort) => {
 
 /** Selects a weight, a unit's δ, a bias, an input or the cost. */
 export function select(next: Target): void {
+  markClick();
   batch(() => {
     of.value = targetText(next);
     step.value = 0;

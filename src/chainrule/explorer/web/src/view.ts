@@ -10,6 +10,8 @@ export interface View {
   row: number;
   /** As text: W:2:3:5, b:1:0, delta:1, x:12, cost. */
   of: string;
+  /** Of an input's derivative: whose it is, the cost's or that of an output, by number. */
+  output: string;
   notation: NotationName;
   shifted: boolean;
   form: Form;
@@ -22,6 +24,7 @@ export const DEFAULT_VIEW: View = {
   part: "test",
   row: 0,
   of: "cost",
+  output: "cost",
   notation: "delta",
   shifted: false,
   form: "units",
@@ -58,10 +61,12 @@ function whole(text: string | null): number {
 export function decodeView(hash: string): View {
   const read = new URLSearchParams(hash.replace(/^#/, ""));
   const of = read.get("of");
+  const output = read.get("output");
   return {
     part: oneOf(PARTS, read.get("part"), DEFAULT_VIEW.part),
     row: whole(read.get("row")),
     of: of !== null && parseTarget(of) ? of : DEFAULT_VIEW.of,
+    output: output !== null && /^\d{1,9}$/.test(output) ? output : DEFAULT_VIEW.output,
     notation: oneOf(NOTATIONS, read.get("notation"), DEFAULT_VIEW.notation),
     shifted: read.get("shifted") === "1",
     form: oneOf(FORMS, read.get("form"), DEFAULT_VIEW.form),

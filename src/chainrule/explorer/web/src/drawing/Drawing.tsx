@@ -47,6 +47,8 @@ function act(hit: Hit): void {
 function Picture() {
   const shown = plan.value;
   const shining = light.value;
+  const grids = shown.layers.filter((box) => box.mode === "grid");
+  const circles = shown.layers.filter((box) => box.mode === "units");
   const dimmed = target.value.kind === "W" && (paths.value.value?.paths.length ?? 0) > 0;
   return (
     <>
@@ -64,15 +66,14 @@ function Picture() {
           <Matrix key={gap.layer} gap={gap} light={shining} />
         ),
       )}
+      {grids.map((box) => (
+        <GridLayer key={box.layer} box={box} light={shining} />
+      ))}
       <LitPaths plan={shown} />
       <CostNode plan={shown} light={shining} />
-      {shown.layers.map((box) =>
-        box.mode === "units" ? (
-          <UnitsLayer key={box.layer} box={box} light={shining} />
-        ) : (
-          <GridLayer key={box.layer} box={box} light={shining} />
-        ),
-      )}
+      {circles.map((box) => (
+        <UnitsLayer key={box.layer} box={box} light={shining} />
+      ))}
       <WeightCursor plan={shown} />
       <Headings layers={shown.layers} />
     </>

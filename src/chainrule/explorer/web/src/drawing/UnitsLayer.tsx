@@ -14,7 +14,7 @@ import { unitRange, unitValue } from "./numbers";
 function short(value: number | null, radius: number): string {
   if (value === null) return "";
   const text = number(value, 2);
-  return text.length * 5.2 <= radius * 2 - 2 ? text : "";
+  return text.length * (radius >= 14 ? 5.2 : 4.6) <= radius * 2 ? text : "";
 }
 
 function isSelected(layer: number, unit: number): boolean {
@@ -44,8 +44,8 @@ function Unit({ box, unit, light }: { box: LayerBox; unit: number; light: Light 
     >
       <circle class="unit-halo" r={radius + 4} />
       <circle class="unit-disc" r={radius} fill={css(fill)} />
-      {radius >= 13 ? (
-        <text class="unit-value" dy="0.35em" fill={textOn(fill)}>
+      {radius >= 11 ? (
+        <text class={radius >= 14 ? "unit-value" : "unit-value small"} dy="0.35em" fill={textOn(fill)}>
           {short(value, radius)}
         </text>
       ) : null}

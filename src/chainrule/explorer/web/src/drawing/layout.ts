@@ -54,13 +54,15 @@ export interface Frame {
   starts?: Readonly<Record<number, number>>;
 }
 
-const PAD_X = 30;
+const PAD_X = 26;
 const HEAD = 46;
 const FOOT = 14;
 const EDGES_MIN = 64;
-const MATRIX_MIN = 136;
+const MATRIX_MIN = 104;
+/** Between a matrix and the layers beside it, left and right together. */
+const MATRIX_MARGIN = 28;
 const GAP_MOST = 250;
-const COST_GAP = 46;
+const COST_GAP = 40;
 const COST_RADIUS = 15;
 
 function pictured(layer: number, n: number, image: Frame["image"]): boolean {
@@ -90,7 +92,7 @@ function layerBox(layer: number, frame: Frame, body: number): LayerBox {
   const shown = picture ? n : Math.min(WINDOW, n - start);
   const columns = picture ? frame.image!.width : gridColumns(Math.min(n, WINDOW), body);
   const lines = Math.ceil(shown / columns);
-  const widest = frame.width < 560 ? 112 : 196;
+  const widest = frame.width < 560 || (frame.width < 800 && frame.sizes.length > 3) ? 112 : 196;
   const pitch = picture
     ? Math.max(2, Math.floor(Math.min(widest / columns, (body * 0.9) / lines)))
     : Math.max(2, Math.min(10, Math.floor((body * 0.96) / Math.ceil(Math.min(n, WINDOW) / columns))));
@@ -126,7 +128,7 @@ export function layout(frame: Frame): Layout {
     const above = layers[index + 1]!;
     const mode = modes[index]!;
     const aligned = mode === "matrix" && above.mode === "units";
-    const side = Math.min(width - 44, 200);
+    const side = Math.min(width - MATRIX_MARGIN, 200);
     const rect =
       mode === "edges"
         ? { x, y: HEAD, width, height: body }

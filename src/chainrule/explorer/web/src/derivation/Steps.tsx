@@ -1,0 +1,63 @@
+/** The steps, as the server has set them. The current one is marked, and kept in sight. */
+
+import { useSignalEffect } from "@preact/signals";
+import { memo } from "preact/compat";
+import { useLayoutEffect, useRef } from "preact/hooks";
+import type { DerivationStep, Direction } from "../api";
+import { derivation, step, steps } from "../store";
+import { position } from "../player/playback";
+
+const HEADINGS: Record<Direction, string> = { forward: "Forward", backward: "Backward", gradient: "Gradient" };
+
+const One = memo(function One({ html, index, heading }: { html: string; index: number; heading: string | null }) {
+  return (
+    <>
+      {heading === null ? null : <h3 class="steps-heading">{heading}</h3>}
+      <div class="one-step" data-index={index} dangerouslySetInnerHTML={{ __html: html }} />
+    </>
+  );
+});
+
+function headingOf(all: readonly DerivationStep[], index: number): string | null {
+  const here = all[index]!.direction;
+  return index > 0 && all[index - 1]!.direction === here ? null : HEADINGS[here];
+}
+
+/** Marks the step, and scrolls the list (not the page) to where it can be seen. */
+function mark(list: HTMLElement, index: number): void {
+  list.querySelector(".one-step.current")?.classList.remove("current");
+  list.querySelector("[aria-current]")?.removeAttribute("aria-current");
+  const current = list.querySelector<HTMLElement>(`.one-step[data-index="${index}"]`);
+  if (!current) return;
+  current.classList.add("current");
+  current.setAttribute("aria-current", "step");
+  const [top, bottom] = [current.offsetTop, current.offsetTop + current.offsetHeight];
+  const margin = 40;
+  if (top - margin >= list.scrollTop && bottom + margin <= list.scrollTop + list.clientHeight) return;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  list.scrollTo({ top: Math.max(0, top - margin), behavior: calm ? "auto" : "smooth" });
+}
+
+export function Steps() {
+  const list = useRef<HTMLDivElement>(null);
+  const all = steps.value;
+  const shown = derivation.value.value;
+  useLayoutEffect(() => {
+    if (list.current) mark(list.current, position.peek());
+  }, [shown]);
+  useSignalEffect(() => {
+    const index = position.value;
+    if (list.current) mark(list.current, index);
+  });
+  const onClick = (event: MouseEvent): void => {
+    const chosen = (event.target as Element).closest<HTMLElement>(".one-step")?.dataset["index"];
+    if (chosen !== undefined) step.value = Number(chosen);
+  };
+  return (
+    <div class="steps chainrule" ref={list} tabIndex={0} role="region" aria-label="Steps" onClick={onClick}>
+      {all.map((one, index) => (
+        <One key={index} html={one.html} index={index} heading={headingOf(all, index)} />
+      ))}
+    </div>
+  );
+}
