@@ -256,8 +256,11 @@ def test_a_decision_map_is_the_answer_over_the_plane(xor):
             share = xor.net.predict([[x, y]])[0, 1]
             np.testing.assert_allclose(found["values"][i][j], share, rtol=1e-5)  # float32's digits
     assert found["classes"] == ["0", "1"]
-    assert len(found["points"]) == 400
-    assert found["points"][0][2] == xor.session.now().material.parts["all"].labels[0]
+    assert found["rows"] == list(range(400))
+    assert found["points"][7] == [
+        *xor.get("row", part="all", row=7)["inputs"]["values"],
+        int(xor.session.now().material.parts["all"].labels[7]),
+    ]
 
 
 def test_a_decision_of_three_classes_is_the_class_and_of_a_regression_the_output(alone):

@@ -157,7 +157,7 @@ def test_a_reader_sees_whole_steps(xor, monkeypatch):
         again = type(now)(now.version, now.material, now.net).row("test", 0).cost
         assert first == again
         versions.add(now.version)
-    assert len(versions) > 5
+    assert len(versions) > 1
     xor.post("train", action="pause")
 
 

@@ -24,7 +24,7 @@ def _decision(asked: Asked) -> dict[str, Any]:
         hint = "Open moons, circles, spiral or xor."
         got = f"{now.net.sizes[0]:,}"
         raise RefusedError(400, text("network", expected="2 inputs for a map", got=got, hint=hint), "resolution")
-    points, classes = _points(now)
+    points, classes, rows = _points(now)
     (x0, x1), (y0, y1) = (_extent(points[:, axis]) for axis in (0, 1))
     grid_x, grid_y = np.meshgrid(np.linspace(x0, x1, n), np.linspace(y0, y1, n))
     outputs = now.net.predict(np.column_stack([grid_x.ravel(), grid_y.ravel()]))
@@ -35,16 +35,17 @@ def _decision(asked: Asked) -> dict[str, Any]:
         "values": values,
         "classes": now.material.classes or [],
         "points": [[*point, c] for point, c in zip(points.tolist(), classes.tolist(), strict=True)],
+        "rows": rows,
     }
 
 
-def _points(now: Now) -> tuple[NDArray[np.float64], NDArray[Any]]:
-    """Up to 1,000 rows of all, evenly spread: the network's inputs, and the class or the first target."""
+def _points(now: Now) -> tuple[NDArray[np.float64], NDArray[Any], NDArray[np.intp]]:
+    """Up to 1,000 rows of all, evenly spread: the network's inputs, the class or the first target, and the row."""
     m = now.material.count("all")
     some = np.unique(np.linspace(0, m - 1, min(m, _POINTS)).round()).astype(np.intp)
     X, targets = now.material.some("all", some)
     values = targets.values
-    return X.astype(np.float64), values if values.ndim == 1 else values[:, 0]
+    return X.astype(np.float64), values if values.ndim == 1 else values[:, 0], some
 
 
 def _extent(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -71,9 +72,16 @@ ENDPOINTS = (
         "GET",
         "/api/decision",
         "The answer over a grid of the two inputs, row by row from the lowest y: the share of class 1 of two classes, "
-        "the class of more, the output of a regression; with up to 1,000 rows as points [x, y, class].",
+        "the class of more, the output of a regression; with up to 1,000 rows of part all as points [x, y, class].",
         _decision,
-        {"x": "number[]", "y": "number[]", "values": "array[]", "classes": "string[]", "points": "array[]"},
+        {
+            "x": "number[]",
+            "y": "number[]",
+            "values": "array[]",
+            "classes": "string[]",
+            "points": "array[]",
+            "rows": "integer[]",
+        },
         (Parameter("resolution", Whole(2, 256), "points of the grid on each side", 64),),
     ),
 )
