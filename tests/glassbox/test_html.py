@@ -36,7 +36,7 @@ def number_of(element):
 
 def numerals(content):
     """The digits that stand in a line, with how often they do."""
-    content = content.replace("²", " 2").replace("³", " 3")
+    content = content.replace("²", " 2").replace("½", " 1 2 ")
     content = re.sub(r"e(-?)(\d+)", r" 10 \2", content)
     return Counter(re.findall(r"\d+(?:\.\d+)?", content.replace(",", " ")))
 
@@ -44,7 +44,7 @@ def numerals(content):
 @pytest.mark.parametrize("form", ["units", "matrices"])
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_each_step_shows_its_numbers_and_its_value(notation, form):
-    net = network([3, 4, 3], ["tanh", "softmax"])
+    net = network([3, 4, 3], ["tanh", "softmax"], "half_squared_error")
     found = derive(net, [0.5, 1e-8, -3.0], [0.0, 1.0, 0.0], ("W", 1, 2, 0), notation, form=form, terms=2)
     for step in found.steps:
         content = html.step(step)

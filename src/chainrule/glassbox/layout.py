@@ -92,7 +92,8 @@ def network_line(derivation: Derivation) -> str:
         if not biased
         else f", bias in layers {', '.join(map(str, biased))}"
     )
-    return f"{plan.sizes[0]} inputs → {' → '.join(layers)}; cost {plan.cost.name}{bias}"
+    inputs = "1 input" if plan.sizes[0] == 1 else f"{plan.sizes[0]} inputs"
+    return f"{inputs} → {' → '.join(layers)}; cost {plan.cost.name}{bias}"
 
 
 def definition_line(definition: Definition, notation: Notation) -> tuple[Box, str]:

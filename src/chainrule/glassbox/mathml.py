@@ -170,6 +170,8 @@ def _script_part(part: str) -> str:
 
 
 def _figure(digits: str) -> str:
+    if digits == "½":
+        return '<mfrac displaystyle="false"><mn>1</mn><mn>2</mn></mfrac>'
     if digits in ("inf", "-inf"):
         digits = digits.replace("inf", "∞")
     mantissa, e, exponent = digits.partition("e")

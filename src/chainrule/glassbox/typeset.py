@@ -204,19 +204,21 @@ class Typesetter:
         boxes = [self._factor(factor, i == len(factors) - 1, of) for i, factor in enumerate(factors)]
         may_break = len(factors) > _MANY_FACTORS
         parts = boxes[:1]
-        for (left, right), (_, box) in zip(pairwise(factors), pairwise(boxes), strict=True):
-            parts += [self._between(of, left, right, box, may_break), box]
+        for (left, right), beside in zip(pairwise(factors), pairwise(boxes), strict=True):
+            parts += [self._between(of, left, right, beside, may_break), beside[1]]
         return row(*parts)
 
-    def _between(self, of: Expression, left: Expression, right: Expression, box: Box, may_break: bool) -> Box:
+    def _between(
+        self, of: Expression, left: Expression, right: Expression, beside: tuple[Box, Box], may_break: bool
+    ) -> Box:
         if isinstance(of, Hadamard):
             return Sign(self.notation.hadamard or "⊙", breaks=self.look == "numbers")
         if isinstance(of, MatrixProduct):
             return Gap(breaks=self.look == "numbers")
         if self.look == "numbers" and not isinstance(right, Partial):
             return Sign("·", breaks=may_break)
-        ratio = any(_begins_with_ratio(self.box(one)) for one in (left, right))
-        tight = isinstance(left, Number) and isinstance(box, Fence)
+        tight = isinstance(left, Number) and isinstance(beside[1], Fence)
+        ratio = any(isinstance(box, Over) and box.partial for box in beside)
         return Gap(tight, ratio and not tight, may_break)
 
     def _quotient(self, top: Expression, bottom: Expression) -> Box:
@@ -305,8 +307,3 @@ def _has_round(box: Box) -> bool:
             return _has_round(base)
         case _:
             return False
-
-
-def _begins_with_ratio(box: Box) -> bool:
-    first = box.parts[-1] if isinstance(box, Row) else box
-    return isinstance(first, Over) and first.partial
