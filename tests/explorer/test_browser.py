@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -19,6 +20,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.explorer import server as explorer_server
+from chainrule.glassbox import html
+from chainrule.glassbox.notations import NOTATIONS
 
 pytestmark = pytest.mark.browser
 WEB = Path(explorer_server.__file__).parent / "web"
@@ -200,4 +203,84 @@ def test_a_narrow_window_light_and_dark(play):
     assert saw["light"]["width"] == saw["dark"]["width"] == 390
     assert saw["light"]["paper"] != saw["dark"]["paper"]
     assert saw["nameless"] == []
+    assert saw["complaints"] == []
+
+
+@pytest.fixture
+def derived(server, tmp_path):
+    """What cr.derive gives for row 0 of the test rows and the network that the page shows."""
+
+    def derive(of, notation="delta", **settings):
+        path = tmp_path / "derived.chainrule"
+        path.write_bytes(server.get("export/model"))
+        X, Y = server.row("test", 0)
+        return cr.derive(cr.load(path), X[0], Y[0], of, notation, **settings)
+
+    return derive
+
+
+def written(step):
+    """What a step says, without its tags."""
+    return unescape(re.sub(r"<[^>]+>", "", html.step(step)))
+
+
+def test_a_clicked_weight_has_the_value_of_the_python_api(server, play, derived, tmp_path):
+    weights = [(1, 0, 1), (2, 2, 3), (3, 1, 0)]
+    saw = play("weights", weights=weights)
+    net = server.net(tmp_path)
+    X, Y = server.row("test", 0)
+    back = net.backward(net.forward(X), Y)
+    for (layer, j, k), one in zip(weights, saw["seen"], strict=True):
+        value = back.W[layer][k, j]
+        assert one["value"] == pytest.approx(value, rel=EXACT)
+        assert shown(one["shown"]) == pytest.approx(value, rel=5e-6)  # six digits
+        d = derived(("W", layer, j, k))
+        assert one["value"] == d.value
+        assert one["steps"] == [written(step) for step in d.steps]
+        assert one["title"].lower() == d.title.lower()
+        sums = dict(zip(*[iter(one["sums"].split("\n"))] * 2, strict=True))
+        by_paths, by_e6 = (
+            shown(text)
+            for name, text in sums.items()
+            if ("path" in name and "sum" in name) or ("E6" in name and "dynamic" in name)
+        )
+        assert by_paths == pytest.approx(value, rel=5e-6)
+        assert by_e6 == pytest.approx(value, rel=5e-6)
+        assert one["lit"] == 1
+    assert saw["complaints"] == []
+
+
+def test_a_notation_changes_every_formula_and_no_value(play, derived):
+    saw = play("notations", of="W:1:2:0")
+    assert set(saw["seen"]) == set(NOTATIONS)
+    for name, one in saw["seen"].items():
+        d = derived("W:1:2:0", name)
+        assert one["value"] == d.value
+        assert one["steps"] == [written(step) for step in d.steps]
+    values = {one["value"] for one in saw["seen"].values()}
+    assert len(values) == 1
+    for say in ("symbols", "definitions"):
+        assert len({str(one[say]) for one in saw["seen"].values()}) == len(NOTATIONS)
+    last = list(saw["seen"])[-1]
+    d = derived("W:1:2:0", last, form="matrices")
+    assert saw["matrices"]["steps"] == [written(step) for step in d.steps]
+    assert saw["matrices"]["value"] == pytest.approx(values.pop(), rel=EXACT)
+    assert saw["complaints"] == []
+
+
+def test_step_backward_lights_what_the_step_is_about(play, derived):
+    saw = play("backward", of="W:1:0:1")
+    d = derived("W:1:0:1")
+    sizes = (2, 4, 3, 2)
+    assert [one["index"] for one in saw["seen"]] == list(reversed(range(len(d.steps))))
+    for one in saw["seen"]:
+        step = d.steps[one["index"]]
+        assert (one["equation"], one["layer"], one["direction"]) == (step.equation, step.layer, step.direction)
+        assert one["said"].startswith(f"step {one['index'] + 1} of {len(d.steps)}, {step.direction}, {step.equation}")
+        layer, units = step.layer, step.units
+        if step.target.kind == "cost":
+            layer, units = 3, ()
+        if step.target.kind == "dW":
+            units = units[:1]  # the weight itself is an edge
+        assert one["lit"] == [f"unit-{layer}-{unit}" for unit in (units or range(sizes[layer]))]
     assert saw["complaints"] == []

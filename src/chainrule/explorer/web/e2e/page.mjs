@@ -57,3 +57,23 @@ export async function ask(page, path) {
 export async function full(locator) {
   return Number(await locator.getAttribute("title"));
 }
+
+/** The derivation once it is that of `of` in a notation, as text: its value, its steps, the step that is marked. */
+export async function derivation(page, of, notation = null) {
+  await page.waitForFunction(
+    ([target, name]) => {
+      const hash = new URLSearchParams(location.hash.slice(1));
+      const right = (hash.get("of") ?? "cost") === target && (name === null || (hash.get("notation") ?? "delta") === name);
+      return right && document.querySelector(".derivation[aria-busy=false]:not(.stale) .one-step") !== null;
+    },
+    [of, notation],
+  );
+  return page.evaluate(() => ({
+    title: document.querySelector(".derivation-head h2").textContent,
+    value: Number(document.querySelector(".derivation-value").title),
+    shown: document.querySelector(".derivation-value").textContent,
+    definitions: document.querySelector(".definitions div").textContent,
+    steps: [...document.querySelectorAll(".one-step .step")].map((one) => one.textContent),
+    symbols: [...document.querySelectorAll(".one-step .left")].map((one) => one.textContent),
+  }));
+}
