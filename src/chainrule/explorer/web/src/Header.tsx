@@ -1,5 +1,6 @@
 /** Name of the product, the network in a line, and what concerns the whole page: open, export, theme. */
 
+import { ExportMenu } from "./exporting/ExportMenu";
 import { data, network, openDialog, theme } from "./store";
 import { nextTheme } from "./theme";
 
@@ -21,6 +22,7 @@ export function Header() {
         <button type="button" onClick={() => (openDialog.value = true)}>
           Open…
         </button>
+        <ExportMenu />
         <button type="button" onClick={nextTheme} aria-label={`Theme: ${theme.value}. Change`}>
           {theme.value === "auto" ? "Auto" : theme.value === "light" ? "Light" : "Dark"}
         </button>

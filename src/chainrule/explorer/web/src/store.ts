@@ -5,11 +5,11 @@ import {
   api,
   connected,
   serverVersion,
+  type DerivationRequest,
   type DerivationStep,
   type Form,
   type MatrixKind,
   type NotationName,
-  type OpenRequest,
   type Part,
   type State,
 } from "./api";
@@ -110,25 +110,26 @@ export const shownRow = resource((abort) => {
   return here && api.row({ part: here.part, row: here.row }, abort);
 });
 
+/** What is asked of the server for the derivation, and exported; null while there is no row. */
+export const derivationRequest = computed<DerivationRequest | null>(() => {
+  const here = at.value;
+  if (!here) return null;
+  return {
+    part: here.part,
+    row: here.row,
+    of: of.value,
+    notation: notation.value,
+    shifted: shifted.value,
+    form: form.value,
+    terms: 8,
+    ...(target.value.kind === "x" ? { output: output.value } : {}),
+  };
+});
+
 /** The derivation shown. */
 export const derivation = resource((abort) => {
-  const here = at.value;
-  return (
-    here &&
-    api.derivation(
-      {
-        part: here.part,
-        row: here.row,
-        of: of.value,
-        notation: notation.value,
-        shifted: shifted.value,
-        form: form.value,
-        terms: 8,
-        ...(target.value.kind === "x" ? { output: output.value } : {}),
-      },
-      abort,
-    )
-  );
+  const request = derivationRequest.value;
+  return request && api.derivation(request, abort);
 });
 
 export const steps = computed<DerivationStep[]>(() => derivation.value.value?.steps ?? []);
@@ -161,23 +162,4 @@ export function goToRow(next: number, inPart: Part = part.value): void {
     part.value = inPart;
     row.value = Math.max(0, Math.min(next, count - 1));
   });
-}
-
-/** A new untrained network for a data set. Returns whether the server made it; its refusal goes to the banner. */
-export async function openDataset(request: OpenRequest): Promise<boolean> {
-  try {
-    const next = await api.open(request);
-    batch(() => {
-      of.value = "cost";
-      row.value = 0;
-      step.value = 0;
-      training.value = null;
-      accept(next);
-    });
-    openDialog.value = false;
-    return true;
-  } catch (error) {
-    report(error);
-    return false;
-  }
 }

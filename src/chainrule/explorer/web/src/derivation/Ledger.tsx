@@ -36,7 +36,7 @@ function Sums({ found }: { found: Paths }) {
       <dd>{number(found.by_dynamic_programming, 6)}</dd>
       {found.cancellation === null ? null : (
         <>
-          <dt>cancellation, Σ|path| / |Σ path|</dt>
+          <dt>cancellation, 1 − |Σ| / Σ|·|</dt>
           <dd>{number(found.cancellation, 3)}</dd>
         </>
       )}

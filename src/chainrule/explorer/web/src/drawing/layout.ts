@@ -54,23 +54,40 @@ export interface Frame {
   starts?: Readonly<Record<number, number>>;
 }
 
-const PAD_X = 26;
 const HEAD = 46;
 const FOOT = 14;
-const EDGES_MIN = 64;
-const MATRIX_MIN = 104;
-/** Between a matrix and the layers beside it, left and right together. */
-const MATRIX_MARGIN = 28;
 const GAP_MOST = 250;
-const COST_GAP = 40;
 const COST_RADIUS = 15;
+
+/** Below this width everything stands closer. */
+const NARROW = 560;
+
+interface Spacing {
+  padding: number;
+  edges: number;
+  matrix: number;
+  /** Between a matrix and the layers beside it, left and right together. */
+  matrixMargin: number;
+  cost: number;
+  radius: number;
+  picture: number;
+}
+
+const WIDE_SPACING: Spacing = { padding: 26, edges: 64, matrix: 104, matrixMargin: 28, cost: 40, radius: 21, picture: 196 };
+const NARROW_SPACING: Spacing = { padding: 12, edges: 42, matrix: 84, matrixMargin: 18, cost: 26, radius: 16, picture: 84 };
+
+function spacingOf(frame: Frame): Spacing {
+  if (frame.width < NARROW) return NARROW_SPACING;
+  const many = frame.width < 800 && frame.sizes.length > 3;
+  return many ? { ...WIDE_SPACING, picture: 112 } : WIDE_SPACING;
+}
 
 function pictured(layer: number, n: number, image: Frame["image"]): boolean {
   return layer === 0 && image !== null && image.width * image.height === n;
 }
 
 function bodyHeight(frame: Frame): number {
-  const narrow = frame.width < 560;
+  const narrow = frame.width < NARROW;
   const units = frame.sizes.filter((n) => n <= UNITS_AT_MOST);
   const grids = frame.sizes.length > units.length || frame.image !== null;
   const wanted = Math.max(0, ...units.map((n) => n * 54));
@@ -85,14 +102,14 @@ function layerBox(layer: number, frame: Frame, body: number): LayerBox {
   const base = { layer, n, picture, x: 0 };
   if (!picture && n <= UNITS_AT_MOST) {
     const pitch = Math.min(64, body / n);
-    const radius = Math.max(4, Math.min(21, pitch * 0.42));
+    const radius = Math.max(4, Math.min(spacingOf(frame).radius, pitch * 0.42));
     const height = pitch * n;
     return { ...base, start: 0, shown: n, mode: "units", y: HEAD + (body - height) / 2, width: 2 * radius, height, columns: 1, pitch, radius };
   }
   const shown = picture ? n : Math.min(WINDOW, n - start);
   const columns = picture ? frame.image!.width : gridColumns(Math.min(n, WINDOW), body);
   const lines = Math.ceil(shown / columns);
-  const widest = frame.width < 560 || (frame.width < 800 && frame.sizes.length > 3) ? 112 : 196;
+  const widest = spacingOf(frame).picture;
   const pitch = picture
     ? Math.max(2, Math.floor(Math.min(widest / columns, (body * 0.9) / lines)))
     : Math.max(2, Math.min(10, Math.floor((body * 0.96) / Math.ceil(Math.min(n, WINDOW) / columns))));
@@ -111,14 +128,16 @@ function gridColumns(count: number, body: number): number {
 
 export function layout(frame: Frame): Layout {
   const body = bodyHeight(frame);
+  const space = spacingOf(frame);
+  const least = (mode: Gap["mode"]): number => (mode === "edges" ? space.edges : space.matrix);
   const layers = frame.sizes.map((_, layer) => layerBox(layer, frame, body));
   const modes = layers.slice(1).map((box, index) => (box.mode === "units" && layers[index]!.mode === "units" ? "edges" : "matrix"));
-  const least = modes.reduce((sum, mode) => sum + (mode === "edges" ? EDGES_MIN : MATRIX_MIN), 0);
-  const taken = layers.reduce((sum, box) => sum + box.width, 0) + 2 * PAD_X + COST_GAP + 2 * COST_RADIUS;
-  const spare = Math.max(0, frame.width - taken - least) / Math.max(1, modes.length);
-  const widths = modes.map((mode) => Math.min(GAP_MOST, (mode === "edges" ? EDGES_MIN : MATRIX_MIN) + spare));
+  const needed = modes.reduce((sum, mode) => sum + least(mode), 0);
+  const taken = layers.reduce((sum, box) => sum + box.width, 0) + 2 * space.padding + space.cost + 2 * COST_RADIUS;
+  const spare = Math.max(0, frame.width - taken - needed) / Math.max(1, modes.length);
+  const widths = modes.map((mode) => Math.min(GAP_MOST, least(mode) + spare));
   const used = taken + widths.reduce((sum, width) => sum + width, 0);
-  let x = PAD_X + Math.max(0, (frame.width - used) / 2);
+  let x = space.padding + Math.max(0, (frame.width - used) / 2);
   const gaps: Gap[] = [];
   layers.forEach((box, index) => {
     box.x = x;
@@ -128,7 +147,7 @@ export function layout(frame: Frame): Layout {
     const above = layers[index + 1]!;
     const mode = modes[index]!;
     const aligned = mode === "matrix" && above.mode === "units";
-    const side = Math.min(width - MATRIX_MARGIN, 200);
+    const side = Math.min(width - space.matrixMargin, 200);
     const rect =
       mode === "edges"
         ? { x, y: HEAD, width, height: body }
@@ -138,7 +157,7 @@ export function layout(frame: Frame): Layout {
     gaps.push({ layer: index + 1, mode, x, width, box: rect, aligned });
     x += width;
   });
-  const cost = { x: x + COST_GAP + COST_RADIUS, y: HEAD + body / 2, radius: COST_RADIUS };
+  const cost = { x: x + space.cost + COST_RADIUS, y: HEAD + body / 2, radius: COST_RADIUS };
   return { width: Math.max(frame.width, used), height: HEAD + body + FOOT, layers, gaps, cost };
 }
 
