@@ -147,6 +147,7 @@ def test_what_a_user_names_is_text_and_no_command():
     assert plain("50 % of {a_b} #1 & \\input{x} $^~") == (
         r"50 \% of \{a\_b\} \#1 \& \textbackslash{}input\{x\} \$\textasciicircum{}\textasciitilde{}"
     )
+    assert plain("each e^z over the sum, or a^") == r"each $e^{z}$ over the sum, or a\textasciicircum{}"
     assert plain("Müller, çe − 中\x07") == r"M\"{u}ller, \c{c}e $-$ [U+4E2D][U+0007]"
     assert plain("C_i of layer ℓ → ∂C/∂a · δ′") == (
         r"C\_i of layer $\ell$ $\to$ $\partial$C/$\partial$a $\cdot$ $\delta$$'$"

@@ -50,6 +50,7 @@ _HEAD = r"""\documentclass[a4paper,10pt,fleqn]{article}
 \setlength{\mathindent}{2em}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt plus 1pt}
+\setlength{\jot}{5pt}
 \raggedbottom
 \emergencystretch=3em
 \allowdisplaybreaks[2]

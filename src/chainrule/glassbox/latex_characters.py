@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _GREEK = (
@@ -54,6 +55,7 @@ _TEXT = {
     "ł": "\\l{}",
     "ı": "\\i{}",
 }
+_POWER = re.compile(r"(?<![A-Za-z0-9])([A-Za-z]\^[A-Za-z0-9])(?![A-Za-z0-9])")
 _ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x307: ".", 0x308: '"'} | {
     0x306: "u",
     0x30A: "r",
@@ -79,7 +81,11 @@ def plain(words: str) -> str:
     >>> print(plain("δ_j of 50 % {x}"))
     $\delta$\_j of 50 \% \{x\}
     """
-    return "".join(map(_character, words))
+    # a power stays one: e^z
+    parts = _POWER.split(words)
+    return "".join(
+        f"${part[0]}^{{{part[2]}}}$" if i % 2 else "".join(map(_character, part)) for i, part in enumerate(parts)
+    )
 
 
 def _character(sign: str) -> str:
