@@ -40,6 +40,7 @@ PAGES = (
     "how-to/stop-early-and-restore.md",
     "how-to/see-every-derivative.md",
     "how-to/look-at-a-fit.md",
+    "how-to/explore.md",
     "how-to/find-what-went-wrong.md",
     "how-to/plot.md",
     "how-to/move-from-scikit-learn.md",
