@@ -115,7 +115,7 @@ def test_a_notebook_gets_the_same_with_its_style_and_without_a_page(digits):
 
 def test_the_paths_stand_in_a_table_beside_both_sums(digits):
     found = digits["units"]
-    rows = re.findall(r"<tr><td>405 → 3 → (\d)</td>", html.render(found))
+    rows = re.findall(r'<td class="units">405 → 3 → (\d)</td>', html.render(found))
     assert rows == [str(path.units[-1]) for path in found.ledger.paths]
     value = printed(found.value).replace("-", "−", 1)
     for words in ("sum of all paths (E12)", "by dynamic programming (E6, E7)"):

@@ -52,7 +52,15 @@ STYLE = """
 .chainrule th, .chainrule td { padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 .chainrule .figure { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums lining-nums; }
+.chainrule .units { white-space: nowrap; }
+.chainrule .product div + div { line-height: 1.8; }
 @media (max-width: 40rem) {
+  .chainrule .paths thead { display: none; }
+  .chainrule .paths tr { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 1rem;
+    border-bottom: 1px solid var(--line); padding: .4rem 0; }
+  .chainrule .paths td { border: 0; padding: .1rem 0; }
+  .chainrule .paths .units { white-space: normal; }
+  .chainrule .paths .product { order: 1; flex-basis: 100%; }
   .chainrule .step { grid-template-columns: minmax(0, 1fr); }
   .chainrule .number, .chainrule .why, .chainrule .lines { grid-column: 1; grid-row: auto; }
   .chainrule dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
@@ -139,8 +147,9 @@ def _ledger(derivation: Derivation, notation: Notation) -> str:
     if ledger is None:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(path.units)}</td><td>{mathml.math(path.symbols)} {mathml.math(path.numbers, '=')}</td>"
-        f'<td class="figure">{mathml.math(path.value)}</td><td class="figure">{escape(path.share)}</td></tr>'
+        f'<tr><td class="units">{escape(path.units)}</td><td class="product"><div>{mathml.math(path.symbols)}</div>'
+        f'<div>{mathml.math(path.numbers, "=")}</div></td><td class="figure">{mathml.math(path.value)}</td>'
+        f'<td class="figure">{escape(path.share)}</td></tr>'
         for path in path_lines(ledger, notation, digits(derivation))
     )
     sums = "".join(
@@ -148,7 +157,7 @@ def _ledger(derivation: Derivation, notation: Notation) -> str:
         for words, number in ledger_sums(ledger, digits(derivation))
     )
     return (
-        '<section><h2>Path by path</h2><div class="wide"><table><thead><tr><th scope="col">units</th>'
+        '<section><h2>Path by path</h2><div class="wide"><table class="paths"><thead><tr><th scope="col">units</th>'
         '<th scope="col">product</th><th scope="col" class="figure">value</th><th scope="col" class="figure">share</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div><table><tbody>{sums}</tbody></table></section>"
     )

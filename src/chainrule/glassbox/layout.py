@@ -156,7 +156,7 @@ def path_lines(ledger: PathLedger, notation: Notation, digits: int) -> list[Path
 
 def ledger_sums(ledger: PathLedger, digits: int) -> list[tuple[str, str]]:
     """Say in words, beside a number, what the paths come to, by either way, and what each way takes."""
-    layer = ledger.target.layer
+    layer = ledger.notation.number(ledger.target.layer)
     found = [("paths", f"{ledger.n_paths:,}")]
     if ledger.total is not None:
         found.append(("sum of all paths (E12)", written(value_box(ledger.total, digits))))
