@@ -23,8 +23,8 @@ export function Header() {
           Open…
         </button>
         <ExportMenu />
-        <button type="button" onClick={nextTheme} aria-label={`Theme: ${theme.value}. Change`}>
-          {theme.value === "auto" ? "Auto" : theme.value === "light" ? "Light" : "Dark"}
+        <button type="button" onClick={nextTheme} title="The system's, light or dark">
+          Theme: {theme.value}
         </button>
       </nav>
     </header>

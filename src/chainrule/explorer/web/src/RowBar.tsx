@@ -12,7 +12,7 @@ export function RowBar() {
   const count = counts[part.value];
   const shown = shownRow.value.value;
   return (
-    <div class="row-bar" role="group" aria-label="Row">
+    <div class="row-bar" role="group" aria-label="Row shown">
       <label>
         Rows
         <select value={part.value} onChange={(event) => goToRow(0, event.currentTarget.value as Part)}>

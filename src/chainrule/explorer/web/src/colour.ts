@@ -86,10 +86,10 @@ export function contrast(one: Rgb, other: Rgb): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-const BLACK: Rgb = [16, 18, 20];
+const BLACK: Rgb = [0, 0, 0];
 const WHITE: Rgb = [255, 255, 255];
 
-/** Text that can be read on a colour: near black or white, whichever stands out more. */
+/** Text that can be read on a colour: black or white, whichever stands out more; one of them has 4.58 at least. */
 export function textOn(background: Rgb): string {
   return css(contrast(background, BLACK) >= contrast(background, WHITE) ? BLACK : WHITE);
 }

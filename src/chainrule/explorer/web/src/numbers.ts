@@ -6,7 +6,7 @@ export function number(value: number | null | undefined, digits = 4): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   const text =
-    size >= 1e-3 && size < 1e6
+    size >= 1e-4 && size < 1e6
       ? String(Number(value.toPrecision(digits)))
       : value.toExponential(digits - 1).replace(/\.?0*e([+-])(\d+)/, (_, sign: string, power: string) => {
           return `·10${[...`${sign === "-" ? "-" : ""}${power}`].map((c) => SUPERSCRIPT[c] ?? c).join("")}`;

@@ -1,7 +1,8 @@
 /** Training as the server tells it: one poll for the whole page, which is also how a change elsewhere is noticed. */
 
 import { signal } from "@preact/signals";
-import { api, connected, type TrainAction, type Training, type TrainingHistory, type TrainingSettings } from "./api";
+import { api, connected, type TrainAction, type Training, type TrainingSettings } from "./api";
+import { mergeHistory } from "./history";
 import { report } from "./problems";
 
 /** The latest, with the whole history so far. */
@@ -9,19 +10,6 @@ export const training = signal<Training | null>(null);
 
 const RUNNING_MS = 250;
 const IDLE_MS = 2000;
-
-/** The epochs known so far, continued by those of the answer. */
-export function mergeHistory(known: TrainingHistory | null, more: TrainingHistory): TrainingHistory {
-  const from = more.from_epoch;
-  if (known === null || from === 0 || from > known.cost.length) return more;
-  return {
-    from_epoch: 0,
-    cost: [...known.cost.slice(0, from), ...more.cost],
-    validation_cost: [...known.validation_cost.slice(0, from), ...more.validation_cost],
-    accuracy: more.accuracy && known.accuracy ? [...known.accuracy.slice(0, from), ...more.accuracy] : more.accuracy,
-    gradient_norms: [...known.gradient_norms.slice(0, from), ...more.gradient_norms],
-  };
-}
 
 export function acceptTraining(answer: Training): void {
   training.value = { ...answer, history: mergeHistory(training.value?.history ?? null, answer.history) };

@@ -23,7 +23,18 @@ function headingOf(all: readonly DerivationStep[], index: number): string | null
   return index > 0 && all[index - 1]!.direction === here ? null : HEADINGS[here];
 }
 
-/** Marks the step, and scrolls the list (not the page) to where it can be seen. */
+const MARGIN = 40;
+
+/** Scrolls the list (not the page) to where the step is seen. What comes into sight takes its true height then: look again. */
+function bring(list: HTMLElement, current: HTMLElement, looks = 3): void {
+  const [top, bottom] = [current.offsetTop - MARGIN, current.offsetTop + current.offsetHeight];
+  const fits = bottom - top <= list.clientHeight;
+  if (top < list.scrollTop || !fits) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
+  if (looks > 0) requestAnimationFrame(() => bring(list, current, looks - 1));
+}
+
+/** Marks the step in the list. */
 function mark(list: HTMLElement, index: number): void {
   list.querySelector(".one-step.current")?.classList.remove("current");
   list.querySelector("[aria-current]")?.removeAttribute("aria-current");
@@ -31,11 +42,7 @@ function mark(list: HTMLElement, index: number): void {
   if (!current) return;
   current.classList.add("current");
   current.setAttribute("aria-current", "step");
-  const [top, bottom] = [current.offsetTop, current.offsetTop + current.offsetHeight];
-  const margin = 40;
-  if (top - margin >= list.scrollTop && bottom + margin <= list.scrollTop + list.clientHeight) return;
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  list.scrollTo({ top: Math.max(0, top - margin), behavior: calm ? "auto" : "smooth" });
+  bring(list, current);
 }
 
 export function Steps() {

@@ -25,7 +25,7 @@ export function CostNode({ plan, light }: { plan: Layout; light: Light | null })
         id="cost-node"
         class={classes.join(" ").trim()}
         role="button"
-        tabIndex={cursor.value.kind === "cost" ? 0 : -1}
+        tabindex={cursor.value.kind === "cost" ? 0 : -1}
         aria-label={placeLabel({ kind: "cost" })}
         transform={`translate(${x} ${y})`}
       >

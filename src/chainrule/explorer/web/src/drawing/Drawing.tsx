@@ -18,6 +18,7 @@ import { MatrixTools } from "./MatrixTools";
 import { zoom } from "./matrixView";
 import { CELLS, setWindow, windowOf } from "./numbers";
 import { light, plan, width } from "./plan";
+import { SelectedEdge } from "./SelectedEdge";
 import { Tooltip } from "./Tooltip";
 import { UnitsLayer } from "./UnitsLayer";
 import { WeightCursor } from "./WeightCursor";
@@ -70,6 +71,7 @@ function Picture() {
         <GridLayer key={box.layer} box={box} light={shining} />
       ))}
       <LitPaths plan={shown} />
+      <SelectedEdge plan={shown} light={shining} />
       <CostNode plan={shown} light={shining} />
       {circles.map((box) => (
         <UnitsLayer key={box.layer} box={box} light={shining} />

@@ -2,7 +2,6 @@
 
 import { useComputed } from "@preact/signals";
 import { css, position, rgbAt } from "../colour";
-import { target } from "../store";
 import { dark } from "../theme";
 import { unitCentre, type Gap, type LayerBox } from "./layout";
 import { isWeightLit, type Light } from "./light";
@@ -35,7 +34,6 @@ export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Ligh
     // The largest last: on top of the others.
     return all.sort((one, other) => Math.abs(one.place) - Math.abs(other.place));
   });
-  const selected = target.value;
   const lit =
     light && light.gap === gap.layer
       ? lines.value.filter(({ j, k }) => isWeightLit(light, gap.layer, j, k))
@@ -63,9 +61,6 @@ export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Ligh
             />
           ))
         : null}
-      {selected.kind === "W" && selected.layer === gap.layer ? (
-        <path class="edge-selected" d={edgePath(below, above, selected.j, selected.k)} />
-      ) : null}
     </g>
   );
 }

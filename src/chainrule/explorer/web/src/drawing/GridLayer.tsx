@@ -28,7 +28,7 @@ function Focusable({ box }: { box: LayerBox }) {
       id={`unit-${box.layer}-${unit}`}
       class="cell-focus"
       role="button"
-      tabIndex={mine ? 0 : -1}
+      tabindex={mine ? 0 : -1}
       aria-label={unitLabel(box.layer, unit)}
       x={x - side / 2}
       y={y - side / 2}

@@ -14,7 +14,7 @@ import { unitRange, unitValue } from "./numbers";
 function short(value: number | null, radius: number): string {
   if (value === null) return "";
   const text = number(value, 2);
-  return text.length * (radius >= 14 ? 5.2 : 4.6) <= radius * 2 ? text : "";
+  return text.length * (radius >= 14 ? 5.2 : 4.6) <= radius * 2 - 1 ? text : "";
 }
 
 function isSelected(layer: number, unit: number): boolean {
@@ -38,7 +38,7 @@ function Unit({ box, unit, light }: { box: LayerBox; unit: number; light: Light 
       id={`unit-${layer}-${unit}`}
       class={classes.join(" ").trim()}
       role="button"
-      tabIndex={focusable ? 0 : -1}
+      tabindex={focusable ? 0 : -1}
       aria-label={unitLabel(layer, unit)}
       transform={`translate(${x} ${y})`}
     >

@@ -17,7 +17,7 @@ export function WeightCursor({ plan }: { plan: Layout }) {
   const common = {
     id: `weight-${layer}-${j}-${k}`,
     role: "button" as const,
-    tabIndex: 0,
+    tabindex: 0,
     "aria-label": weightLabel(layer, j, k),
   };
   if (gap.mode === "edges") return <path {...common} class="edge-focus" d={edgePath(below, above, j, k)} />;

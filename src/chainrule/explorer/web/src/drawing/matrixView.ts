@@ -13,11 +13,6 @@ export function zoomSpan([from, to]: Span, n: number, centre: number, factor: nu
   return [start, start + length];
 }
 
-export function panSpan([from, to]: Span, n: number, by: number): Span {
-  const start = Math.max(0, Math.min(n - (to - from), from + Math.round(by)));
-  return [start, start + to - from];
-}
-
 const LEAST = 12;
 
 /** Nearer (factor below 1) or farther about a row j and a column k. Sides that fit unpooled are not zoomed into. */

@@ -17,7 +17,7 @@ function drawn(): Drawn {
   if (!shown) throw new Error("There is no drawing to export yet.");
   const found = derivation.value.value;
   const value = found && found.value !== null ? ` = ${number(found.value, 6)}` : "";
-  return drawnSvg(shown, `${place()}${found ? `: ${found.title}${value}` : ""}`);
+  return drawnSvg(shown, [place(), ...(found ? [`${found.title}${value}`] : [])]);
 }
 
 function pictureName(ending: string): string {

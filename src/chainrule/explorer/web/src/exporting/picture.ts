@@ -17,7 +17,7 @@ const STYLES = [
   "text-anchor",
   "image-rendering",
 ] as const;
-const CAPTION = 34;
+const CAPTION = 50;
 
 /** What the page's style sheet gives an element, as attributes of its copy; what serves the page alone is left out. */
 function settle(from: Element, to: Element): void {
@@ -35,8 +35,8 @@ export interface Drawn {
   height: number;
 }
 
-/** The drawing that is shown, with a caption under it. */
-export function drawnSvg(shown: SVGSVGElement, caption: string): Drawn {
+/** The drawing that is shown, with lines of a caption under it. */
+export function drawnSvg(shown: SVGSVGElement, caption: readonly string[]): Drawn {
   const width = shown.clientWidth || shown.viewBox.baseVal.width;
   const height = (shown.clientHeight || shown.viewBox.baseVal.height) + CAPTION;
   const page = getComputedStyle(document.documentElement);
@@ -48,21 +48,23 @@ export function drawnSvg(shown: SVGSVGElement, caption: string): Drawn {
   copy.setAttribute("height", String(height));
   copy.setAttribute("viewBox", `0 0 ${width} ${height}`);
   const title = document.createElementNS(SVG, "title");
-  title.textContent = caption;
+  title.textContent = caption.join(": ");
   const paper = document.createElementNS(SVG, "rect");
   paper.setAttribute("width", "100%");
   paper.setAttribute("height", "100%");
   paper.setAttribute("fill", page.backgroundColor);
-  const words = document.createElementNS(SVG, "text");
-  words.setAttribute("x", String(width / 2));
-  words.setAttribute("y", String(height - 12));
-  words.setAttribute("text-anchor", "middle");
-  words.setAttribute("font-size", "12");
-  words.setAttribute("font-family", "serif");
-  words.setAttribute("fill", page.color);
-  words.textContent = caption;
   copy.prepend(title, paper);
-  copy.append(words);
+  caption.forEach((line, index) => {
+    const words = document.createElementNS(SVG, "text");
+    words.setAttribute("x", String(width / 2));
+    words.setAttribute("y", String(height - CAPTION + 20 + 17 * index));
+    words.setAttribute("text-anchor", "middle");
+    words.setAttribute("font-size", "12");
+    words.setAttribute("font-family", "serif");
+    words.setAttribute("fill", page.color);
+    words.textContent = line;
+    copy.append(words);
+  });
   return { text: new XMLSerializer().serializeToString(copy), width, height };
 }
 

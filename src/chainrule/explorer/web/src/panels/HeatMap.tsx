@@ -1,11 +1,11 @@
 /** How the cost, or one output, depends on each input (E9, E11): over the picture, or as bars with the features' names. */
 
-import { useComputed, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, type InputGradient } from "../api";
 import { css, position, rgbAt, rgbOf } from "../colour";
 import { number } from "../numbers";
-import { at, data, select, shownRow, sizes, target } from "../store";
+import { at, data, derivation, output, select, shownRow, sizes, target } from "../store";
 import { dark } from "../theme";
 import { useAsked } from "./asked";
 import { FaultText } from "./fault";
@@ -17,26 +17,23 @@ const BARS = 30;
 
 export function HeatMap() {
   const onScreen = useSignal(false);
-  const wanted = useSignal("cost");
-  // After another data set the output that was chosen may be gone.
-  const chosen = useComputed(() => (Number(wanted.value) < (sizes.value.at(-1) ?? 0) ? wanted.value : "cost"));
   const { answer, fault } = useAsked((abort) => {
     const here = at.value;
     if (!here) return null;
-    if (!onScreen.value) return "later";
-    return api.inputGradient({ part: here.part, row: here.row, output: chosen.value }, abort);
+    if (!onScreen.value || derivation.loading.value) return "later";
+    return api.inputGradient({ part: here.part, row: here.row, output: output.value }, abort);
   });
   const outputs = sizes.value.at(-1) ?? 0;
   const classes = data.value?.classes ?? null;
   const image = data.value?.image ?? null;
   const shown = answer.value;
-  const what = chosen.value === "cost" ? "∂C/∂x" : `∂aᴸ/∂x of output ${chosen.value}`;
+  const what = output.value === "cost" ? "∂C/∂x" : `∂aᴸ/∂x of output ${output.value}`;
   return (
     <Panel id="heatmap" title="Input gradient" onScreen={onScreen}>
       <div class="fields">
         <Field panel="heatmap" field="output" label="of" fault={fault.value}>
           {(described) => (
-            <select {...described} value={chosen.value} onChange={(event) => (wanted.value = event.currentTarget.value)}>
+            <select {...described} value={output.value} onChange={(event) => (output.value = event.currentTarget.value)}>
               <option value="cost">the cost</option>
               {Array.from({ length: outputs }, (_, j) => (
                 <option key={j} value={String(j)}>

@@ -3,7 +3,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { api, type Nudge as Answer } from "../api";
 import { number } from "../numbers";
-import { at, data, of, target } from "../store";
+import { at, data, derivation, of, target } from "../store";
 import type { Target } from "../target";
 import { useAsked } from "./asked";
 import { FaultText } from "./fault";
@@ -19,7 +19,8 @@ export function Nudge() {
   const { answer, fault } = useAsked(() => {
     const here = at.value;
     if (!here || called(target.value, null) === null) return null;
-    if (!onScreen.value) return "later";
+    // The derivation first: it is what was clicked for, and the server's answers share one processor.
+    if (!onScreen.value || derivation.loading.value) return "later";
     // One request answers for every position, so that dragging waits for nothing.
     return api.nudge({ part: here.part, row: here.row, of: of.value, by: changes(reach.value) });
   });
