@@ -112,11 +112,13 @@ def test_notations_change_every_symbol_and_no_value(name):
         for notation, found in by_notation.items():
             hand = NOTATIONS[notation]
             kinds = {step.target.kind for step in found.steps if step.direction == "backward"} & {"da", "delta"}
-            # a matched pair's δ^L has no ∂C/∂a, and no letter of 003; in matrices (E5) begins with ∂C/∂a in all hands
-            expected_kinds = (
-                {"da", "delta"} if form == "matrices" and hand.style != "da" else BACKWARD_KINDS[hand.style]
-            )
-            assert kinds == ({"delta"} if p.plan.matched is not None and output is None else expected_kinds)
+            # in matrices (E5) begins with ∂C/∂a in all hands; a matched pair's δ^L has none, nor has an only output
+            if p.plan.matched is not None and output is None:
+                assert kinds == {"delta"}
+            elif form == "matrices" and hand.style != "da":
+                assert kinds == ({"delta"} if output is not None and p.net.sizes[-1] == 1 else {"da", "delta"})
+            else:
+                assert kinds == BACKWARD_KINDS[hand.style]
             for step in found.steps:
                 numbers = np.sort(np.ravel(step.value)).tolist()
                 at = (step.target.kind, step.layer, step.units)
@@ -141,7 +143,7 @@ def test_written_as_the_sources_write():
         "dz": ["Θ^(2)_3,5", "dz^(2)_3", "a^(1)_5", "dΘ^(2)_3,5", "a^(0)_7"],
         "S": ["W^(2)_5,3", "S^(2)_3", "a^(1)_5", "∂C/∂W^(2)_5,3", "a^(0)_7"],
         "nabla": ["w^(2)_3,5", "∂C/∂z^(2)_3", "a^(1)_5", "∂C/∂w^(2)_3,5", "a^(0)_7"],
-        "input": ["W^[3]_3,5", "δ^[3]_3", "a^[2]_5", "∂C/∂W^[3]_3,5", "a^[1]_7"],
+        "input": ["w^[3]_3,5", "δ^[3]_3", "a^[2]_5", "∂C/∂w^[3]_3,5", "a^[1]_7"],
     }
 
 
@@ -155,6 +157,8 @@ def test_shifted_numbering_moves_weights_alone(notation):
     assert find_weight(plain) != find_weight(shifted)
     assert [step.value for step in plain.steps] == [step.value for step in shifted.steps]
     assert [step.layer for step in plain.steps] == [step.layer for step in shifted.steps]
+    ledgers = [found.ledger.to_dict()["paths"][0]["factors"] for found in (plain, shifted)]
+    assert [factor["value"] for factor in ledgers[0]] == [factor["value"] for factor in ledgers[1]]
     z = [next(s.symbols[0] for s in found.steps if s.target.kind == "z" and s.layer == 2) for found in (plain, shifted)]
     assert z[0] == z[1]
 
@@ -208,6 +212,19 @@ def test_a_step_prints_itself():
     ]
 
 
+def test_003_has_no_letter_for_delta_and_still_derives_it():
+    """(E6): the product that 003 writes out, as the last step."""
+    p = PROBLEMS["digits"]
+    for form, of in product(FORMS, [("delta", 1), ("delta", 1, 3), ("delta", 2, 0)]):
+        step = cr.derive(p.net, p.X[0], p.Y[0], of, "nabla", form=form, terms=16).steps[-1]
+        delta = p.net.backward(p.net.forward(p.X[:1]), p.Y[:1]).delta[of[1]][0]
+        units = of[2:] if form == "units" else ()
+        # of a layer, unit by unit, the last step is that of its last unit
+        true = delta[units[0]] if units else delta[-1] if form == "units" else delta
+        np.testing.assert_allclose(np.ravel(step.value), true, rtol=1e-12)
+        assert step.symbols[0] == f"∂C/∂z^({of[1]})" + (f"_{(*units, len(delta) - 1)[0]}" if form == "units" else "")
+
+
 def test_sums_name_their_largest_terms_and_the_rest():
     net = cr.Network([6, 1], "identity", dtype="float64", bias=False)
     net.parameters = [1.0, -20.0, 3.0, 0.5, 40.0, -0.25]
@@ -234,7 +251,7 @@ def test_the_induction_of_004_goes_layer_by_layer():
     p = PROBLEMS["scalar"]
     found = cr.derive(p.net, p.X[0], of="x", notation="input", form="matrices")
     backward = [(s.target.kind, s.layer) for s in found.steps if s.direction == "backward" and s.target.kind != "slope"]
-    assert backward == [("da", 3), ("delta", 3), ("delta", 2), ("delta", 1), ("dx", 0)]
+    assert backward == [("delta", 3), ("delta", 2), ("delta", 1), ("dx", 0)]
     assert {s.equation for s in found.steps if s.target.kind == "delta"} == {"E11"}
     by_units = cr.derive(p.net, p.X[0], of=("x", 2), notation="input")
     assert by_units.steps[-1].symbols[0] == "∂a^[4]_0/∂a^[1]_2"

@@ -37,7 +37,7 @@ FORMULAS = {
     "theta": {
         ("W", 1, 0, 1): r"\frac{\partial C_{0}}{\partial \Theta^{(1)}_{1,0}} = s^{(1)}_{0}\,a^{(0)}_{1}",
         ("b", 1, 0): r"\frac{\partial C_{0}}{\partial b^{(1)}_{0}} = s^{(1)}_{0}",
-        ("delta", 1, 0): r"s^{(1)}_{0} = \frac{\partial C_{0}}{\partial a^{(1)}_{0}}\,g^{(1)\prime}_{0}(z^{(1)}_{0})",
+        ("delta", 1, 0): r"s^{(1)}_{0} = g^{(1)\prime}_{0}(z^{(1)}_{0})\,\frac{\partial C_{0}}{\partial a^{(1)}_{0}}",
         ("x", 1): (
             r"\frac{\partial a^{(2)}_{0}}{\partial a^{(0)}_{1}} = \sum_{j=0}^{1} s^{(1)}_{j}\,\Theta^{(1)}_{1,j}"
         ),
@@ -76,10 +76,10 @@ FORMULAS = {
         "cost": r"C = (a^{(2)}_{0} - y_{0})^{2}",
     },
     "input": {
-        ("W", 1, 0, 1): r"\frac{\partial C}{\partial W^{[2]}_{0,1}} = \delta^{[2]}_{0}\,a^{[1]}_{1}",
+        ("W", 1, 0, 1): r"\frac{\partial C}{\partial w^{[2]}_{0,1}} = \delta^{[2]}_{0}\,a^{[1]}_{1}",
         ("b", 1, 0): r"\frac{\partial C}{\partial b^{[2]}_{0}} = \delta^{[2]}_{0}",
-        ("delta", 1, 0): r"\delta^{[2]}_{0} = \sigma'(z^{[2]}_{0})\,W^{[3]}_{0,0}\,\delta^{[3]}_{0}",
-        ("x", 1): r"\frac{\partial a^{[3]}_{0}}{\partial a^{[1]}_{1}} = \sum_{t=0}^{1} W^{[2]}_{t,1}\,\delta^{[2]}_{t}",
+        ("delta", 1, 0): r"\delta^{[2]}_{0} = \sigma'(z^{[2]}_{0})\,w^{[3]}_{0,0}\,\delta^{[3]}_{0}",
+        ("x", 1): r"\frac{\partial a^{[3]}_{0}}{\partial a^{[1]}_{1}} = \sum_{t=0}^{1} w^{[2]}_{t,1}\,\delta^{[2]}_{t}",
         "cost": r"C = (a^{[3]}_{0} - y_{0})^{2}",
     },
 }

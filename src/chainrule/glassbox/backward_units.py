@@ -57,15 +57,18 @@ def into_activation(sheet: Sheet, layer: int, k: int) -> tuple[Step, list[int]]:
     a_here = Quantity("a", layer, (k,))
 
     def partials(j: Index) -> Product:
-        z_above = Quantity("z", layer + 1, (j,))
-        return Product((Partial(sheet.notation.objective, z_above), Partial(z_above, a_here)))
+        z_above, a_above = Quantity("z", layer + 1, (j,)), Quantity("a", layer + 1, (j,))
+        into = Partial(z_above, a_here)
+        if sheet.is_written_out(layer + 1):
+            return Product((into, Partial(a_above, z_above), Partial(notation.objective, a_above)))
+        return Product((Partial(notation.objective, z_above), into))
 
     chain = _chain(letter, len(values), partials)
     if layer:
         here, above = sheet.notation.number(layer), sheet.notation.number(layer + 1)
-        why = f"a of unit {k} of layer {here} reaches every unit of layer {above}, by one weight each."
+        why = f"The activation of unit {k} of layer {here} reaches every unit of layer {above}, by one weight each."
     else:
-        why = "The input is an activation and has no g: no slope is multiplied in."
+        why = "The input has no activation function: no slope is multiplied in."
     equation = "E9" if layer or example.output is None else "E11"
     return sheet.step(equation, "backward", target, expression, why, chain), named
 
@@ -85,7 +88,8 @@ def delta(sheet: Sheet, layer: int, k: int) -> tuple[list[Step], list[int]]:
     direct = Product((Partial(sheet.notation.objective, Quantity("a", layer, (k,))), _da_dz(layer, k)))
     if notation.style == "both":
         step, named = into_activation(sheet, layer, k)
-        product = Product((sheet.q("da", layer, k), sheet.q("slope", layer, k)))
+        factors = {"da": sheet.q("da", layer, k), "slope": sheet.q("slope", layer, k)}
+        product = Product(tuple(factors[part] for part in notation.backward if isinstance(part, str)))
         why = "From a to z: times the slope."
         equation = "E5" if layer == example.L else "E6"
         return [*slopes, step, sheet.step(equation, "backward", target, product, why, direct)], named
@@ -95,12 +99,26 @@ def delta(sheet: Sheet, layer: int, k: int) -> tuple[list[Step], list[int]]:
     return [*slopes, step], named
 
 
+def written_out(sheet: Sheet, layer: int, k: int) -> Step:
+    """∂C/∂z^ℓ_k, where the notation has a product in its place (E5, E6)."""
+    a_here = Quantity("a", layer, (k,))
+    chain = Product((_da_dz(layer, k), Partial(sheet.notation.objective, a_here)))
+    equation = "E5" if layer == sheet.example.L else "E6"
+    why = "From a to z: times the slope."
+    product = Product(sheet.delta_factors(layer, k))
+    return sheet.step(equation, "backward", sheet.q("delta", layer, k), product, why, chain)
+
+
 def _output_delta(sheet: Sheet, target: Quantity, k: int, chain: Expression) -> Step:
     example, L = sheet.example, sheet.example.L
     slope = sheet.q("slope", L, k)
     if example.output is not None:
-        why = f"δ is the derivative of output {example.output} here; another output's is 0."
-        return sheet.step("E11", "backward", target, Product((Indicator(k, example.output), slope)), why, chain)
+        one = len(example.a[L]) == 1
+        why = f"It is output {example.output} that is differentiated" + (
+            "." if one else "; another output's derivative is 0."
+        )
+        found = slope if one else Product((Indicator(k, example.output), slope))
+        return sheet.step("E11", "backward", target, found, why, chain)
     outer = cost_derivative(sheet, k)
     factors = (*outer.factors, slope) if isinstance(outer, Product) else (outer, slope)
     why = "The cost's derivative in the output, times the slope of its activation."
@@ -136,7 +154,7 @@ def _hidden_delta(sheet: Sheet, target: Quantity, layer: int, k: int) -> tuple[S
     def partials(j: Index) -> Product:
         z_above = Quantity("z", layer + 1, (j,))
         first = Partial(sheet.notation.objective, z_above)
-        if by_induction:
+        if notation.from_z_to_z or by_induction:
             return Product((first, Partial(z_above, z_here)))
         return Product((first, Partial(z_above, a_here), Partial(a_here, z_here)))
 
@@ -183,7 +201,7 @@ def _coupled(sheet: Sheet, layer: int, k: int) -> tuple[list[Step], list[int]]:
         above += named
         if is_softmax:
             share = Plus((Indicator(o, k), Negative(sheet.q("a", layer, k))))
-            why = "softmax: a share grows with its own z, and shrinks as others grow."
+            why = "A share of softmax grows with its own z, and shrinks as others grow."
             entry = Product((sheet.q("a", layer, o), share))
             steps.append(sheet.step("E5′", "backward", sheet.q("dadz", layer, o, k), entry, why))
     z_k = Quantity("z", layer, (k,))

@@ -54,9 +54,9 @@ def definitions(example: Example, notation: Notation, form: str) -> tuple[Defini
             Definition(delta, Partial(objective, Quantity("z", "ℓ", one)), "what goes back through the layers")
         )
     functions = [example.plan.activation(layer) for layer in example.plan.layers]
-    if notation.function_marks == "none" and len({g.name for g in functions}) == 1:
+    if len({g.name for g in functions}) == 1:
         g = functions[0]
-        found.append(Definition(notation.function_at(1), None, f"activation function, {g.name}", g.equation))
+        found.append(Definition(notation.function_at("ℓ", one), None, f"activation function, {g.name}", g.equation))
         return tuple(found)
     for layer, g in enumerate(functions, start=1):
         meaning = f"activation function of layer {notation.number(layer)}, {g.name}"

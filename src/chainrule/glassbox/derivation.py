@@ -69,7 +69,8 @@ class Derivation:
         if self.target.kind != "W" or any(coupled) or self.y is None:
             return None
         j, k = self.target.units
-        return path_ledger(self.net, self.x, self.y, (self.target.layer, j, k), 10, notation=self.notation.name)
+        weight, hand = (self.target.layer, j, k), self.notation
+        return path_ledger(self.net, self.x, self.y, weight, notation=hand.name, shifted=hand.shifted)
 
     def __repr__(self) -> str:
         return f"Derivation of {self.of} in {self.notation.name}: {self.title}, {len(self.steps)} steps"

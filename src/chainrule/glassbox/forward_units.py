@@ -42,7 +42,9 @@ def activation(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
         whole = Quantity("z", layer, (), z[np.newaxis])
         value, jacobian = g.value, sheet.example.jacobian
         own = Apply("g", (whole,), lambda at: value(at)[0, j], layer, "", lambda _: jacobian(layer)[j : j + 1])
-        return sheet.step("E2", "forward", target, own, f"{g.name} takes all units of the layer at once."), []
+        return sheet.step(
+            "E2", "forward", target, own, f"The activation function, {g.name}, takes all units of the layer at once."
+        ), []
     shift = float(z.max()) if np.abs(z).max() > 500 else 0.0  # e^z must not overflow; a share stays the same
 
     def power(o: Index) -> Expression:
@@ -52,7 +54,7 @@ def activation(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
         return Apply("exp", (z_o,), np.exp)
 
     total, named = sheet.sum("o", np.exp(z - shift), power)
-    why = "softmax makes shares of the layer: each e^z over the sum of all."
+    why = "Shares of the layer by softmax: each e^z over the sum of all."
     return sheet.step("E2", "forward", target, Quotient(power(j), total), why), named
 
 
@@ -61,7 +63,9 @@ def cost(sheet: Sheet) -> tuple[Step, list[int]]:
     example, cost = sheet.example, sheet.example.plan.cost
     L, target = example.L, Quantity("cost", example.L, (), known(example.cost))
     if not cost.separable:
-        return sheet.step("E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once."), []
+        return sheet.step(
+            "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
+        ), []
 
     def term(j: Index) -> Expression:
         return costs.term(cost, sheet.q("a", L, j), sheet.q("y", L, j))

@@ -74,7 +74,14 @@ class PathLedger:
 
 
 def path_ledger(
-    net: Network, x: ArrayLike, y: ArrayLike, weight: tuple[int, int, int], k: int = 10, *, notation: str = "delta"
+    net: Network,
+    x: ArrayLike,
+    y: ArrayLike,
+    weight: tuple[int, int, int],
+    k: int = 10,
+    *,
+    notation: str = "delta",
+    shifted: bool = False,
 ) -> PathLedger:
     """Give the k largest paths of a weight, each factor by name, beside the value by (E6) (E12, E13).
 
@@ -85,7 +92,7 @@ def path_ledger(
     x, y : one example and its target
     weight : (layer, j, k)
     k : int ≥ 1
-    notation : str
+    notation, shifted
         As in `derive`.
 
     Raises
@@ -105,7 +112,7 @@ def path_ledger(
 
     Source: 000, 001 ('Dynamic Programming!'), 003 (11).
     """
-    hand = find(notation)
+    hand = find(notation, shifted)
     largest = top_paths(net, x, y, weight, k)
     target = read_target(net, ("W", *weight))
     example = pass_example(net, x, y, None, with_cost=True)

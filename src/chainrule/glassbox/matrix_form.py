@@ -107,8 +107,8 @@ class MatrixForm:
             a = Apply("g", (self._q("z", layer),), g.value, layer)
             if g.coupled:
                 a = replace(a, function=self._by_rows(g.value), jacobian=partial(self._jacobian, layer))
-            how = "of the whole layer at once" if g.coupled else "entry by entry"
-            steps.append(self._step("E2", "forward", self._q("a", layer), a, f"{g.name}, {how}."))
+            how = "Of the whole layer at once" if g.coupled else "Entry by entry"
+            steps.append(self._step("E2", "forward", self._q("a", layer), a, f"{how}: {g.name}."))
         if example.output is None:
             steps.append(self._cost())
         return steps
@@ -125,7 +125,9 @@ class MatrixForm:
         a, y = self._q("a", example.L), self._q("y", example.L)
         target = Quantity("cost", example.L, (), known(example.cost))
         if not cost.separable:
-            return self._step("E3", "forward", target, costs.whole(example), f"{cost.name} takes all outputs at once.")
+            return self._step(
+                "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
+            )
         n = len(example.a[example.L])
         pairs = list(zip(np.ravel(known(a.value)).tolist(), np.ravel(known(y.value)).tolist(), strict=True))
 
@@ -173,27 +175,31 @@ class MatrixForm:
             of_z = Apply("g'", (self._q("z", layer),), g.derivative, layer)
             why = f"The slopes of {g.name} at z."
             steps.append(self._step("E5" if layer == L else "E6", "backward", self._q("slope", layer), of_z, why))
-        with_da = notation.style == "da" or slope is None or layer == L
+        is_output = layer == L and example.output is not None and len(example.a[L]) == 1
+        with_da = notation.style == "da" or slope is None or (layer == L and not is_output)
         vector: Expression = self._q("da", layer)
         if with_da:
             steps.append(self._into_activation(layer))
-        else:
+        elif not is_output:
             vector = self._through(layer + 1, self._delta(layer + 1), forward=False)
         if self._is_written_out(layer):
             return steps
         objective = notation.objective
         z, a_here, above = Quantity("z", layer), Quantity("a", layer), Quantity("z", layer + 1)
         chain: tuple[Partial, ...] = (Partial(objective, a_here), Partial(a_here, z))
-        if not with_da:
+        if not with_da and not is_output:
             by_z = (Partial(objective, above), Partial(above, z))
-            chain = by_z if example.output is not None else (by_z[0], Partial(above, a_here), Partial(a_here, z))
+            from_z_to_z = notation.from_z_to_z or example.output is not None
+            chain = by_z if from_z_to_z else (by_z[0], Partial(above, a_here), Partial(a_here, z))
         if slope is None:
             jacobian = self._q("dadz", layer)
             # ∂C/∂z_k = Σ_o ∂C/∂a_o ∂a_o/∂z_k
             product = MatrixProduct((vector, jacobian) if notation.rows else (Transposed(jacobian), vector))
-            why = f"{g.name} couples the units of the layer: its full ∂a/∂z."
+            why = f"The units of the layer are coupled by {g.name}: its full ∂a/∂z."
             found: Expression = product
             equation = "E5′" if layer == L else equation
+        elif is_output:
+            found, why = self._q("slope", L), "The only output, differentiated in its own z."
         else:
             found = self._slowed(layer, vector)
             why = "From a to z: times the slopes."
@@ -216,10 +222,13 @@ class MatrixForm:
             return self._step("E5", "backward", target, self._cost_derivative(cost, a, y), why)
         expression = self._through(layer + 1, self._delta(layer + 1), forward=False)
         above, here = Quantity("z", layer + 1), Quantity("a", layer)
-        chain = Product((Partial(notation.objective, above), Partial(above, here)))
-        why = "Back through the weights" + (
-            "." if layer else "; the input has no g, so that no slope is multiplied in."
-        )
+        partials: tuple[Partial, ...] = (Partial(notation.objective, above), Partial(above, here))
+        if self._is_written_out(layer + 1):
+            a_above = Quantity("a", layer + 1)
+            partials = (Partial(above, here), Partial(a_above, above), Partial(notation.objective, a_above))
+        chain = Product(partials)
+        no_slope = "; the input has no activation function, so that no slope is multiplied in."
+        why = "Back through the weights" + ("." if layer else no_slope)
         equation = "E9" if layer or example.output is None else "E11"
         return self._step(equation, "backward", target, expression, why, chain)
 
@@ -244,10 +253,13 @@ class MatrixForm:
             outer = MatrixProduct((a, Transposed(delta)))
         else:
             outer = MatrixProduct((*factors, Transposed(a)))
-        why = "Every weight of the layer: δ of where it leads to, times a of where it comes from."
-        chain = Product(
-            (Partial(notation.objective, Quantity("z", layer)), Partial(Quantity("z", layer), Quantity("W", layer)))
-        )
+        why = "All weights of the layer at once."
+        z, W = Quantity("z", layer), Quantity("W", layer)
+        if self._is_written_out(layer):
+            a_here = Quantity("a", layer)
+            chain = Product((Partial(a_here, z), Partial(notation.objective, a_here), Partial(z, W)))
+        else:
+            chain = Product((Partial(notation.objective, z), Partial(z, W)))
         return self._step("E7", "gradient", self._q("dW", layer), outer, why, chain)
 
     def steps(self, target: Target) -> tuple[Step, ...]:
@@ -264,6 +276,12 @@ class MatrixForm:
                 last, down_to = [step], target.layer
             case "delta":
                 last, down_to = [], target.layer
+                if self._is_written_out(target.layer):
+                    z, a = Quantity("z", target.layer), Quantity("a", target.layer)
+                    chain = Product((Partial(a, z), Partial(self._notation.objective, a)))
+                    equation = "E5" if target.layer == self._example.L else "E6"
+                    found, why = self._delta(target.layer), "From a to z: times the slopes."
+                    last = [self._step(equation, "backward", self._q("delta", target.layer), found, why, chain)]
             case "x":
                 last, down_to = [self._into_activation(0)], 1
         return (*self._forward(), *self._backward(down_to), *last)

@@ -82,6 +82,7 @@ class Notation:
     rows: bool = False
     bold: bool = False
     function_marks: Literal["none", "above", "below", "unit"] = "none"
+    from_z_to_z: bool = False  # the chain rule through a layer as ∂z/∂z, not ∂z/∂a ∂a/∂z
     differentials: bool = False  # dz, da, dΘ: a d before the letter, instead of a ratio
     forward: tuple[Part, ...] = ("W", "a")
     backward: Pattern = (("delta", "W", "slope"),)
@@ -198,7 +199,7 @@ NOTATIONS: Mapping[str, Notation] = {
         Notation(
             "theta", "001", "Θ and s, source unit first", "Θ", "Θ", "s", "g", "C_0", "round", ".*",
             source_first=True, function_marks="unit",
-            style="both", backward=("da", "slope"), into_activation=("delta", "W"),
+            style="both", backward=("slope", "da"), into_activation=("delta", "W"),
         ),
         Notation(
             "dz", "001's end", "dz, da and dΘ", "Θ", "Θ", "dz", "f", "c", "round", ".*",
@@ -206,7 +207,7 @@ NOTATIONS: Mapping[str, Notation] = {
         ),
         Notation(
             "S", "002", "S, row vectors", "W", "W", "S", "g", "C", "round", None,
-            source_first=True, rows=True, function_marks="below",
+            source_first=True, rows=True, function_marks="below", from_z_to_z=True,
             forward=("a", "W"), backward=(("delta", "W", "slope"),), into_activation=("delta", "W"),
             gradient=("a", "delta"), below="m", above="k",
         ),
@@ -215,8 +216,8 @@ NOTATIONS: Mapping[str, Notation] = {
             style="da", bold=True, function_marks="above", gradient=("a", "delta"), above="m",
         ),
         Notation(
-            "input", "004", "layers from 1, the gradient in the input", "W", "W", "δ", "σ", "C", "square", "·",
-            first_layer=1, backward=("slope", ("W", "delta")), above="t",
+            "input", "004", "layers from 1, the gradient in the input", "w", "W", "δ", "σ", "C", "square", "·",
+            first_layer=1, from_z_to_z=True, backward=("slope", ("W", "delta")), above="t",
         ),
     )
 }  # fmt: skip

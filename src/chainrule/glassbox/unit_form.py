@@ -45,6 +45,8 @@ class UnitForm:
         elif target.kind == "delta":
             first = target.layer
             wanted[first] = list(target.units) or sorted(self._largest(example.delta[first]))
+            if self._sheet.is_written_out(first):
+                last = [backward_units.written_out(self._sheet, first, k) for k in wanted[first]]
         elif target.kind == "x":
             first = 1
             inputs = list(target.units) or sorted(self._largest(known(example.da[0])))
