@@ -46,9 +46,9 @@ def pictures(path: Path) -> None:
 @contextmanager
 def served(data: Path) -> Iterator[str]:
     """Run `chainrule explore DATA`, and give its address."""
-    command = [sys.executable, "-m", "chainrule", "explore", str(data), "--no-browser"]
+    command = [sys.executable, "-m", "chainrule", "explore", data.name, "--no-browser"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+    with subprocess.Popen(command, cwd=data.parent, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout is not None
             found = re.search(r"http://\S+", process.stdout.readline())

@@ -7,14 +7,16 @@ export default async function windows({ page, context, address }) {
   const other = await context.newPage();
   await other.goto(address);
   await panel(other, "Training").getByText("epoch 0 of").waitFor();
+  const facts = async (one) => (await one.locator(".row-facts").innerText()).replace(/\s+/g, " ");
+  const untrained = await facts(page);
   await panel(page, "Training").getByRole("button", { name: "One epoch" }).click();
   await panel(other, "Training").getByText("epoch 1 of").waitFor();
-  const facts = async (one) => (await one.locator(".row-facts").innerText()).replace(/\s+/g, " ");
-  await page.waitForFunction(() => document.querySelector(".row-facts") !== null);
+  const text = () => document.querySelector(".row-facts")?.innerText.replace(/\s+/g, " ");
+  await page.waitForFunction(`(${text})() !== ${JSON.stringify(untrained)}`);
   const here = await facts(page);
-  await other.waitForFunction((wanted) => document.querySelector(".row-facts")?.innerText.replace(/\s+/g, " ") === wanted, here);
+  await other.waitForFunction(`(${text})() === ${JSON.stringify(here)}`);
   // Another data set in the second window changes the first.
   await open(other, { dataset: "iris", hidden: "4", activation: "tanh", seed: 0 });
   await page.locator(".header-network", { hasText: "iris" }).waitFor();
-  return { here, there: await facts(other) };
+  return { untrained, here, there: await facts(other) };
 }

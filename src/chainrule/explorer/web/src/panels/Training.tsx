@@ -113,7 +113,9 @@ export function Training() {
                 autocomplete="off"
                 value={draft.value[name] ?? String(now.settings[name])}
                 onInput={(event) => type(name, event.currentTarget.value)}
-                onChange={() => void command("configure")}
+                onBlur={() => {
+                  if (draft.value[name] !== undefined) void command("configure");
+                }}
               />
             )}
           </Field>
