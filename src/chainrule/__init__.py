@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from chainrule.estimators import MLPClassifier, MLPRegressor, from_sklearn
     from chainrule.estimators.pipelines import pipeline_jacobian
     from chainrule.glassbox import plots
-    from chainrule.glassbox.derivation import Derivation, derive
-    from chainrule.glassbox.diagnosis import Diagnosis, diagnose
-    from chainrule.glassbox.ledger import PathLedger, path_ledger
+    from chainrule.glassbox.derivations.derivation import Derivation, derive
+    from chainrule.glassbox.derivations.ledger import PathLedger, path_ledger
+    from chainrule.glassbox.diagnosis.diagnosis import Diagnosis, diagnose
     from chainrule.maths import schedules
     from chainrule.maths.activations import Activation, CoupledActivation, register_activation
     from chainrule.maths.costs import Cost, register_cost
@@ -99,9 +99,9 @@ _HOMES = {
     "Cost": "maths.costs",
     "CoupledActivation": "maths.activations",
     "DataError": "errors",
-    "Derivation": "glassbox.derivation",
+    "Derivation": "glassbox.derivations.derivation",
     "DerivativeError": "errors",
-    "Diagnosis": "glassbox.diagnosis",
+    "Diagnosis": "glassbox.diagnosis.diagnosis",
     "DivergenceWarning": "errors",
     "EarlyStopping": "training.callbacks",
     "GradientReport": "engine.gradient_report",
@@ -117,16 +117,16 @@ _HOMES = {
     "Nesterov": "maths.updates",
     "Network": "engine.network",
     "PairError": "errors",
-    "PathLedger": "glassbox.ledger",
+    "PathLedger": "glassbox.derivations.ledger",
     "RMSProp": "maths.updates",
     "check_gradients": "derivatives.checker",
-    "derive": "glassbox.derivation",
-    "diagnose": "glassbox.diagnosis",
+    "derive": "glassbox.derivations.derivation",
+    "diagnose": "glassbox.diagnosis.diagnosis",
     "from_sklearn": "estimators",
     "load": "modelfile.networks",
     "load_certificate": "modelfile.networks",
     "load_pipeline": "data.pipeline",
-    "path_ledger": "glassbox.ledger",
+    "path_ledger": "glassbox.derivations.ledger",
     "pipeline_jacobian": "estimators.pipelines",
     "register_activation": "maths.activations",
     "register_cost": "maths.costs",

@@ -6,8 +6,8 @@ import pytest
 from chainrule.data.pipeline import load_model
 from chainrule.data.readers import read
 from chainrule.engine.network import Network
-from chainrule.glassbox import html, latex, text
-from chainrule.glassbox.derivation import derive
+from chainrule.glassbox.derivations.derivation import derive
+from chainrule.glassbox.writing import html, latex, text
 
 
 def derived(explorer, of, **settings):
@@ -65,7 +65,7 @@ def test_terms_are_written_out_as_asked(deep):
 
 
 def test_a_second_click_is_answered_from_what_was_made(deep, monkeypatch):
-    from chainrule.glassbox import derivation
+    from chainrule.glassbox.derivations import derivation
 
     first = deep.get("derivation", part="test", row=1, of="cost")
     monkeypatch.setattr(derivation, "derive", None)

@@ -9,10 +9,10 @@ import pytest
 
 import chainrule as cr
 from cases import named, pairwise, problem
-from chainrule.glassbox.expressions import Negative, Number, Plus, Product, Quantity, evaluate
-from chainrule.glassbox.notations import NOTATIONS
-from chainrule.glassbox.numbers import agree, printed, rounding
-from chainrule.glassbox.steps import Step
+from chainrule.glassbox.derivations.expressions import Negative, Number, Plus, Product, Quantity, evaluate
+from chainrule.glassbox.derivations.notations import NOTATIONS
+from chainrule.glassbox.derivations.numbers import agree, printed, rounding
+from chainrule.glassbox.derivations.steps import Step
 
 PROBLEMS = named() | {case.name: problem(case) for case in pairwise()[::20]}
 FORMS = ("units", "matrices")
@@ -134,7 +134,7 @@ def test_written_as_the_sources_write():
         Quantity("dW", 2, (3, 5)),
         Quantity("a", 0, (7,)),
     ]
-    from chainrule.glassbox.text import symbol
+    from chainrule.glassbox.writing.text import symbol
 
     found = {name: [symbol(one, hand) for one in quantities] for name, hand in NOTATIONS.items()}
     assert found == {

@@ -15,7 +15,7 @@ import chainrule as cr
 from cases import BACKENDS
 from chainrule import diagnose
 from chainrule.errors import DivergenceWarning, InputError
-from chainrule.glassbox.health import usual_slope
+from chainrule.glassbox.diagnosis.health import usual_slope
 from chainrule.maths.activations import activation
 
 DTYPES = ("float32", "float64")

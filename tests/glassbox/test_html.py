@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.glassbox import html, mathml, text
-from chainrule.glassbox.derivation import derive
-from chainrule.glassbox.expressions import Quantity
-from chainrule.glassbox.layout import step_lines
-from chainrule.glassbox.notations import NOTATIONS, find
-from chainrule.glassbox.numbers import printed
+from chainrule.glassbox.derivations.derivation import derive
+from chainrule.glassbox.derivations.expressions import Quantity
+from chainrule.glassbox.derivations.notations import NOTATIONS, find
+from chainrule.glassbox.derivations.numbers import printed
+from chainrule.glassbox.writing import html, mathml, text
+from chainrule.glassbox.writing.layout import step_lines
 
 
 def network(sizes, activation="logistic", cost="squared_error", **settings):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.glassbox import latex
-from chainrule.glassbox.derivation import derive
-from chainrule.glassbox.equation_text import equation_box
-from chainrule.glassbox.latex_characters import plain
-from chainrule.glassbox.notations import NOTATIONS
+from chainrule.glassbox.derivations.derivation import derive
+from chainrule.glassbox.derivations.notations import NOTATIONS
+from chainrule.glassbox.writing import latex
+from chainrule.glassbox.writing.equation_text import equation_box
+from chainrule.glassbox.writing.latex_characters import plain
 from chainrule.maths import activations, costs
 
 

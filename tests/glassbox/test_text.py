@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.glassbox import text
-from chainrule.glassbox.derivation import derive
-from chainrule.glassbox.equation_text import equation_box
-from chainrule.glassbox.expressions import Partial, Product, Quantity, Quotient
-from chainrule.glassbox.notations import NOTATIONS, find
-from chainrule.glassbox.numbers import printed
+from chainrule.glassbox.derivations.derivation import derive
+from chainrule.glassbox.derivations.expressions import Partial, Product, Quantity, Quotient
+from chainrule.glassbox.derivations.notations import NOTATIONS, find
+from chainrule.glassbox.derivations.numbers import printed
+from chainrule.glassbox.writing import text
+from chainrule.glassbox.writing.equation_text import equation_box
 from chainrule.maths import activations, costs
 
 

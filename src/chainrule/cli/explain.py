@@ -22,12 +22,12 @@ from chainrule.data.pipeline import Pipeline, load_model
 from chainrule.data.readers import read_as
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text, unknown_name
-from chainrule.glassbox import html, latex
-from chainrule.glassbox import text as plain
-from chainrule.glassbox.derivation import Derivation, derive
-from chainrule.glassbox.example import pass_example
-from chainrule.glassbox.expressions import quantities
-from chainrule.glassbox.numbers import DIGITS, printed
+from chainrule.glassbox.derivations.derivation import Derivation, derive
+from chainrule.glassbox.derivations.example import pass_example
+from chainrule.glassbox.derivations.expressions import quantities
+from chainrule.glassbox.derivations.numbers import DIGITS, printed
+from chainrule.glassbox.writing import html, latex
+from chainrule.glassbox.writing import text as plain
 from chainrule.modelfile.atomic import write_atomically
 
 _WIDTH = 100  # of text that doesn't go to a terminal

@@ -41,8 +41,8 @@ def train(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A CSV, TSV or Parquet file; breast_cancer, diabetes, digits, iris, wine; moons, circles, spiral, xor; "
-            "an NPZ file with X and Y; or a folder of IDX files.",
+            help="A CSV, TSV or Parquet file; breast_cancer, diabetes, digits, iris, wine, moons, circles, "
+            "spiral, xor; an NPZ file with X and Y; or a folder of IDX files.",
         ),
     ],
     target: Annotated[str | None, typer.Option(help="The column of a table to predict.")] = None,

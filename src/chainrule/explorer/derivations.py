@@ -13,10 +13,10 @@ from chainrule.explorer.answers import File, RefusedError, not_there
 from chainrule.explorer.endpoints import PART_AND_ROW, Asked, Endpoint
 from chainrule.explorer.parameters import Choice, Parameter, Whole, Words
 from chainrule.explorer.targets import DERIVED, WEIGHT, read_of
-from chainrule.glassbox.notations import NOTATIONS
+from chainrule.glassbox.derivations.notations import NOTATIONS
 
 if TYPE_CHECKING:
-    from chainrule.glassbox.derivation import Derivation
+    from chainrule.glassbox.derivations.derivation import Derivation
 
 _PATHS_ADDED_UP = 200_000
 _VALUES_AT_MOST = 16384
@@ -35,7 +35,7 @@ _FORMATS = {"latex": ("tex", "application/x-tex"), "html": ("html", "text/html")
 
 def _derived(asked: Asked) -> Derivation:
     """Derive what is asked for, or give what was derived for it before."""
-    from chainrule.glassbox.derivation import derive  # imported late: only these two addresses need it
+    from chainrule.glassbox.derivations.derivation import derive  # imported late: only these two addresses need it
 
     now, net = asked.now, asked.now.net
     of = read_of(now, asked["of"])
@@ -67,7 +67,7 @@ _NAMES = [parameter.name for parameter in _DERIVATION]
 
 
 def _derivation(asked: Asked) -> dict[str, Any]:
-    from chainrule.glassbox import html
+    from chainrule.glassbox.writing import html
 
     derivation = _derived(asked)
     return {
@@ -100,8 +100,8 @@ def _number(value: Any) -> float | None:
 
 
 def _export(asked: Asked) -> File:
-    from chainrule.glassbox import html, latex
-    from chainrule.glassbox import text as plain
+    from chainrule.glassbox.writing import html, latex
+    from chainrule.glassbox.writing import text as plain
 
     derivation, to = _derived(asked), asked["to"]
     about = [f"row {asked['row']} of part {asked['part']} of {asked.now.material.name}"]

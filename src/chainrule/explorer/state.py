@@ -11,7 +11,7 @@ from chainrule.explorer.endpoints import VERSION, Asked, Endpoint
 from chainrule.explorer.material import PARTS, Material, untrained
 from chainrule.explorer.parameters import Choice, ListOf, Parameter, Whole, Words
 from chainrule.explorer.session import Now, Session
-from chainrule.glassbox.notations import NOTATIONS
+from chainrule.glassbox.derivations.notations import NOTATIONS
 from chainrule.maths.activations import BUILT_IN as ACTIVATIONS
 from chainrule.maths.activations import activation
 from chainrule.maths.costs import BUILT_IN as COSTS

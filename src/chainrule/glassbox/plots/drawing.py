@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text, unknown_name
-from chainrule.glassbox.example import Example, pass_example
+from chainrule.glassbox.derivations.example import Example, pass_example
 from chainrule.glassbox.plots.canvas import DIVERGING, GREY, axes_for, centred
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from chainrule import derivatives
 from chainrule.derivatives.outputs import read_output
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text
-from chainrule.glassbox.example import pass_example
+from chainrule.glassbox.derivations.example import pass_example
 from chainrule.glassbox.plots.canvas import BLUE, DIVERGING, GREY, ORANGE, axes_for, centred, without_box
 
 if TYPE_CHECKING:

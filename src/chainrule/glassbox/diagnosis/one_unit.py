@@ -8,8 +8,8 @@ from typing import Any
 
 from chainrule.engine.network import Network
 from chainrule.errors import InputError, text
-from chainrule.glassbox.findings import delta_equation, held_by_its_bias, saturated_is, slope_name
-from chainrule.glassbox.health import LayerHealth
+from chainrule.glassbox.diagnosis.findings import delta_equation, held_by_its_bias, saturated_is, slope_name
+from chainrule.glassbox.diagnosis.health import LayerHealth
 
 
 def why(net: Network, layers: Mapping[int, LayerHealth], layer: Any, unit: Any) -> str:

@@ -6,7 +6,10 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chainrule.glassbox.boxes import (
+from chainrule.glassbox.derivations.expressions import Expression, Quantity
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.numbers import DIGITS
+from chainrule.glassbox.writing.boxes import (
     BigSum,
     Box,
     Bracket,
@@ -28,14 +31,11 @@ from chainrule.glassbox.boxes import (
     is_tall,
     pieces,
 )
-from chainrule.glassbox.expressions import Expression, Quantity
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.numbers import DIGITS
-from chainrule.glassbox.typeset import Typesetter, symbol_box
+from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
 
 if TYPE_CHECKING:
-    from chainrule.glassbox.derivation import Derivation
-    from chainrule.glassbox.steps import Step
+    from chainrule.glassbox.derivations.derivation import Derivation
+    from chainrule.glassbox.derivations.steps import Step
 
 _BOLD, _FAINT, _NUMBER, _RESULT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[1;32m", "\x1b[0m"
 _MARGIN = 7  # equation numbers stand in it: "(E14) "
@@ -46,8 +46,8 @@ def render(derivation: Derivation, colour: bool = False, width: int = 100, about
 
     No line is longer than `width`, unless a single symbol or a matrix is. With `colour`, by ANSI's escapes.
     """
-    from chainrule.glassbox.layout import definition_line as defined
-    from chainrule.glassbox.layout import digits, ledger_sums, network_line, path_lines, result, sections
+    from chainrule.glassbox.writing.layout import definition_line as defined
+    from chainrule.glassbox.writing.layout import digits, ledger_sums, network_line, path_lines, result, sections
 
     page = _Page(colour, max(width, 40))
     found, value = result(derivation)
@@ -112,7 +112,7 @@ class _Page:
             self._lines += textwrap.wrap(right, self._width, initial_indent=lead, subsequent_indent=" " * (first + 4))
 
     def step(self, step: Step) -> None:
-        from chainrule.glassbox.layout import step_lines
+        from chainrule.glassbox.writing.layout import step_lines
 
         number = f"({step.equation})"
         words = textwrap.wrap(step.why, self._width - _MARGIN) or [""]
@@ -212,7 +212,7 @@ def _beside(blocks: list[list[str]]) -> list[str]:
 def symbol(quantity: Quantity, notation: Notation) -> str:
     """Write a quantity's symbol.
 
-    >>> from chainrule.glassbox.notations import find
+    >>> from chainrule.glassbox.derivations.notations import find
     >>> symbol(Quantity("W", 2, (3, 5)), find("theta")), symbol(Quantity("dW", 2, (3, 5)), find("delta"))
     ('Θ^(2)_5,3', '∂C_i/∂w^2_3,5')
     """

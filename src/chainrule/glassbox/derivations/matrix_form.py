@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.glassbox import costs
-from chainrule.glassbox.example import Example, F, known
-from chainrule.glassbox.expressions import (
+from chainrule.glassbox.derivations import costs
+from chainrule.glassbox.derivations.example import Example, F, known
+from chainrule.glassbox.derivations.expressions import (
     Apply,
     Diagonal,
     Expression,
@@ -26,9 +26,9 @@ from chainrule.glassbox.expressions import (
     Sum,
     Transposed,
 )
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.steps import Direction, Step
-from chainrule.glassbox.target import Target
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.steps import Direction, Step
+from chainrule.glassbox.derivations.target import Target
 
 
 class MatrixForm:

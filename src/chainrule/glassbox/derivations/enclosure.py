@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.glassbox.expressions import (
+from chainrule.glassbox.derivations.expressions import (
     Apply,
     Diagonal,
     Expression,
@@ -26,7 +26,7 @@ from chainrule.glassbox.expressions import (
     Sum,
     Transposed,
 )
-from chainrule.glassbox.numbers import Interval, image, rounding, rounding_of
+from chainrule.glassbox.derivations.numbers import Interval, image, rounding, rounding_of
 
 
 def enclose(of: Expression, digits: int) -> Interval:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from chainrule.glassbox.enclosure import enclose
-from chainrule.glassbox.expressions import Expression, Quantity, Value, quantities
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.numbers import Interval, agree
+from chainrule.glassbox.derivations.enclosure import enclose
+from chainrule.glassbox.derivations.expressions import Expression, Quantity, Value, quantities
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.numbers import Interval, agree
 
 Direction = Literal["forward", "backward", "gradient"]
 
@@ -42,7 +42,7 @@ class Step:
     digits: int
 
     def __str__(self) -> str:
-        from chainrule.glassbox.text import step
+        from chainrule.glassbox.writing.text import step
 
         return step(self)
 
@@ -70,7 +70,7 @@ class Step:
     @property
     def symbols(self) -> tuple[str, ...]:
         """What is found, then what it is found from, in this notation."""
-        from chainrule.glassbox.text import symbol
+        from chainrule.glassbox.writing.text import symbol
 
         named = [self.target, *quantities(self.expression)]
         return tuple(dict.fromkeys(symbol(one, self.notation) for one in named))
@@ -78,21 +78,21 @@ class Step:
     @property
     def formula(self) -> str:
         """The formula in this notation, sums as Σ."""
-        from chainrule.glassbox.text import formula
+        from chainrule.glassbox.writing.text import formula
 
         return formula(self.expression, self.notation)
 
     @property
     def written_out(self) -> str:
         """The formula with its sums written out, the largest terms first."""
-        from chainrule.glassbox.text import written_out
+        from chainrule.glassbox.writing.text import written_out
 
         return written_out(self.expression, self.notation, self.digits)
 
     @property
     def numbers(self) -> str:
         """The same with numbers put in."""
-        from chainrule.glassbox.text import numbers
+        from chainrule.glassbox.writing.text import numbers
 
         return numbers(self.expression, self.notation, self.digits)
 
@@ -106,7 +106,7 @@ class Step:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the step as data for JSON; values of whole layers as nested lists."""
-        from chainrule.glassbox.text import symbol
+        from chainrule.glassbox.writing.text import symbol
 
         value = self.value
         return {

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from chainrule.glassbox import backward_units, forward_units, gradient_units
-from chainrule.glassbox.example import Example, F, known
-from chainrule.glassbox.expressions import quantities
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.sheet import Sheet
-from chainrule.glassbox.steps import Step
-from chainrule.glassbox.target import Target
+from chainrule.glassbox.derivations import backward_units, forward_units, gradient_units
+from chainrule.glassbox.derivations.example import Example, F, known
+from chainrule.glassbox.derivations.expressions import quantities
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.sheet import Sheet
+from chainrule.glassbox.derivations.steps import Step
+from chainrule.glassbox.derivations.target import Target
 
 
 class UnitForm:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chainrule.glassbox.boxes import (
+from chainrule.glassbox.derivations.expressions import Expression, Quantity
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.numbers import DIGITS
+from chainrule.glassbox.writing.boxes import (
     DOTS,
     BigSum,
     Box,
@@ -29,15 +32,12 @@ from chainrule.glassbox.boxes import (
     row,
     width,
 )
-from chainrule.glassbox.expressions import Expression, Quantity
-from chainrule.glassbox.latex_characters import maths, plain
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.numbers import DIGITS
-from chainrule.glassbox.typeset import Typesetter, symbol_box
+from chainrule.glassbox.writing.latex_characters import maths, plain
+from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
 
 if TYPE_CHECKING:
-    from chainrule.glassbox.derivation import Derivation
-    from chainrule.glassbox.steps import Step
+    from chainrule.glassbox.derivations.derivation import Derivation
+    from chainrule.glassbox.derivations.steps import Step
 
 _LINE = 45.0  # in em of 10 pt: \textwidth below is 48.3 of them
 _HANG = 2.0
@@ -61,7 +61,7 @@ _HEAD = r"""\documentclass[a4paper,10pt,fleqn]{article}
 def symbol(quantity: Quantity, notation: Notation) -> str:
     r"""Write a quantity's symbol.
 
-    >>> from chainrule.glassbox.notations import find
+    >>> from chainrule.glassbox.derivations.notations import find
     >>> print(symbol(Quantity("W", 2, (3, 5)), find("theta")), symbol(Quantity("dW", 2, (3, 5)), find("delta")))
     \Theta^{(2)}_{5,3} \frac{\partial C_{i}}{\partial w^{2}_{3,5}}
     """
@@ -90,7 +90,7 @@ def render(derivation: Derivation, about: Sequence[str] = ()) -> str:
 
 def body(derivation: Derivation, about: Sequence[str] = ()) -> str:
     """Write what stands between begin and end of a document that uses amsmath."""
-    from chainrule.glassbox.layout import definition_line, digits, network_line, result, sections
+    from chainrule.glassbox.writing.layout import definition_line, digits, network_line, result, sections
 
     notation = derivation.notation
     found, value = result(derivation)
@@ -115,7 +115,7 @@ _LIST = r"""\begin{list}{}{\setlength{\labelwidth}{11em}\setlength{\leftmargin}{
 
 
 def _step(step: Step) -> str:
-    from chainrule.glassbox.layout import step_lines
+    from chainrule.glassbox.writing.layout import step_lines
 
     target, lines = step_lines(step)
     number = plain(f"({step.equation})")
@@ -123,7 +123,7 @@ def _step(step: Step) -> str:
 
 
 def _ledger(derivation: Derivation, digits: int) -> list[str]:
-    from chainrule.glassbox.layout import ledger_sums, path_lines
+    from chainrule.glassbox.writing.layout import ledger_sums, path_lines
 
     ledger = derivation.ledger
     if ledger is None:

@@ -11,26 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from chainrule.glassbox.boxes import (
-    BigSum,
-    Box,
-    Fence,
-    Figure,
-    Gap,
-    Grid,
-    Marked,
-    Over,
-    Raised,
-    Remainder,
-    Row,
-    Sign,
-    Sized,
-    Symbol,
-    Words,
-    row,
-    width,
-)
-from chainrule.glassbox.expressions import (
+from chainrule.glassbox.derivations.expressions import (
     Apply,
     Diagonal,
     Expression,
@@ -51,8 +32,27 @@ from chainrule.glassbox.expressions import (
     Transposed,
     Value,
 )
-from chainrule.glassbox.notations import Applied, Gradient, Letter, Notation, Ratio, Written
-from chainrule.glassbox.numbers import DIGITS, printed
+from chainrule.glassbox.derivations.notations import Applied, Gradient, Letter, Notation, Ratio, Written
+from chainrule.glassbox.derivations.numbers import DIGITS, printed
+from chainrule.glassbox.writing.boxes import (
+    BigSum,
+    Box,
+    Fence,
+    Figure,
+    Gap,
+    Grid,
+    Marked,
+    Over,
+    Raised,
+    Remainder,
+    Row,
+    Sign,
+    Sized,
+    Symbol,
+    Words,
+    row,
+    width,
+)
 
 Look = Literal["formula", "written out", "numbers"]
 """Sums as Σ and symbols; sums written out, with symbols; sums written out, with numbers."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from chainrule.glassbox.boxes import BigSum, Box, Fence, Figure, Gap, Marked, Raised, Sign, Symbol, Words, row
-from chainrule.glassbox.text import written
+from chainrule.glassbox.writing.boxes import BigSum, Box, Fence, Figure, Gap, Marked, Raised, Sign, Symbol, Words, row
+from chainrule.glassbox.writing.text import written
 
 _FUNCTIONS = {"ln", "log", "exp", "max", "min", "sin", "cos", "tan", "sinh", "cosh", "tanh", "erf", "sign"}
 _LONGEST = 200

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from chainrule.glassbox import mathml
-from chainrule.glassbox.derivation import Derivation
-from chainrule.glassbox.layout import (
+from chainrule.glassbox.derivations.derivation import Derivation
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.steps import Step
+from chainrule.glassbox.writing import mathml
+from chainrule.glassbox.writing.layout import (
     definition_line,
     digits,
     ledger_sums,
@@ -17,8 +19,6 @@ from chainrule.glassbox.layout import (
     sections,
     step_lines,
 )
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.steps import Step
 
 STYLE = """
 .chainrule { --ink: #1b1e23; --faint: #5b6470; --line: #d9dde3; --mark: #0b5cad; --wash: #f5f7fa; --paper: #fff;

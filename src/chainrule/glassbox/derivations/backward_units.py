@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.glassbox import costs
-from chainrule.glassbox.example import known
-from chainrule.glassbox.expressions import (
+from chainrule.glassbox.derivations import costs
+from chainrule.glassbox.derivations.example import known
+from chainrule.glassbox.derivations.expressions import (
     Apply,
     Expression,
     Index,
@@ -19,8 +19,8 @@ from chainrule.glassbox.expressions import (
     Quantity,
     Sum,
 )
-from chainrule.glassbox.sheet import Sheet
-from chainrule.glassbox.steps import Step
+from chainrule.glassbox.derivations.sheet import Sheet
+from chainrule.glassbox.derivations.steps import Step
 
 
 def slope(sheet: Sheet, layer: int, j: int) -> Step:

@@ -15,12 +15,12 @@ from chainrule.engine.network import Network
 from chainrule.engine.plan import ByLayer
 from chainrule.engine.reference import Run
 from chainrule.errors import InputError, text
-from chainrule.glassbox import findings, replay
-from chainrule.glassbox.findings import Finding
-from chainrule.glassbox.health import LayerHealth, LayerTally
-from chainrule.glassbox.one_unit import why
-from chainrule.glassbox.overflow import Overflow, described, explained, remedy
-from chainrule.glassbox.retraining import DivergedStep, diverged_step
+from chainrule.glassbox.diagnosis import findings, replay
+from chainrule.glassbox.diagnosis.findings import Finding
+from chainrule.glassbox.diagnosis.health import LayerHealth, LayerTally
+from chainrule.glassbox.diagnosis.one_unit import why
+from chainrule.glassbox.diagnosis.overflow import Overflow, described, explained, remedy
+from chainrule.glassbox.diagnosis.retraining import DivergedStep, diverged_step
 from chainrule.maths.intervals import Interval
 from chainrule.maths.settings import real_number
 from chainrule.training.history import History

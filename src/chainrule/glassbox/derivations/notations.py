@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from chainrule.errors import InputError, text, unknown_name
-from chainrule.glassbox.expressions import Index, Quantity
+from chainrule.glassbox.derivations.expressions import Index, Quantity
 
 
 @dataclass(frozen=True)

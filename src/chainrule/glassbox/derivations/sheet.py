@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.glassbox.example import Example, F, known
-from chainrule.glassbox.expressions import Expression, Index, Kind, Quantity, Rest, Sum
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.steps import Direction, Step
+from chainrule.glassbox.derivations.example import Example, F, known
+from chainrule.glassbox.derivations.expressions import Expression, Index, Kind, Quantity, Rest, Sum
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.steps import Direction, Step
 
 
 @dataclass(frozen=True, eq=False)

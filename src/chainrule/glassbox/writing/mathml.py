@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from html import escape
 
-from chainrule.glassbox.boxes import (
+from chainrule.glassbox.derivations.expressions import Expression, Quantity
+from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.numbers import DIGITS
+from chainrule.glassbox.writing.boxes import (
     DOTS,
     BigSum,
     Box,
@@ -27,10 +30,7 @@ from chainrule.glassbox.boxes import (
     pieces,
     width,
 )
-from chainrule.glassbox.expressions import Expression, Quantity
-from chainrule.glassbox.notations import Notation
-from chainrule.glassbox.numbers import DIGITS
-from chainrule.glassbox.typeset import Typesetter, symbol_box
+from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
 
 _SCRIPT_PARTS = re.compile(r"\d+|.")
 _TIMES, _APPLY = "\u2062", "\u2061"
@@ -40,7 +40,7 @@ _IN_ONE = 22.0  # in em: a longer formula is written in pieces, so that a browse
 def symbol(quantity: Quantity, notation: Notation) -> str:
     """Write a quantity's symbol, a math element.
 
-    >>> from chainrule.glassbox.notations import find
+    >>> from chainrule.glassbox.derivations.notations import find
     >>> symbol(Quantity("z", 2, (3,)), find("delta"))
     '<math displaystyle="true"><msubsup><mi>z</mi><mn>3</mn><mn>2</mn></msubsup></math>'
     """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from chainrule.glassbox.example import Example
-from chainrule.glassbox.expressions import Expression, Partial, Quantity
-from chainrule.glassbox.notations import Letter, Notation
+from chainrule.glassbox.derivations.example import Example
+from chainrule.glassbox.derivations.expressions import Expression, Partial, Quantity
+from chainrule.glassbox.derivations.notations import Letter, Notation
 
 
 class Definition(NamedTuple):

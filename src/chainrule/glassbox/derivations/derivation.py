@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text, unknown_name
-from chainrule.glassbox.definitions import Definition, definitions
-from chainrule.glassbox.example import Example, pass_example
-from chainrule.glassbox.expressions import Quantity
-from chainrule.glassbox.ledger import PathLedger, path_ledger
-from chainrule.glassbox.matrix_form import MatrixForm
-from chainrule.glassbox.notations import Notation, find
-from chainrule.glassbox.numbers import DIGITS, check_digits
-from chainrule.glassbox.steps import Step
-from chainrule.glassbox.target import Target, read_output, read_target
-from chainrule.glassbox.unit_form import UnitForm
+from chainrule.glassbox.derivations.definitions import Definition, definitions
+from chainrule.glassbox.derivations.example import Example, pass_example
+from chainrule.glassbox.derivations.expressions import Quantity
+from chainrule.glassbox.derivations.ledger import PathLedger, path_ledger
+from chainrule.glassbox.derivations.matrix_form import MatrixForm
+from chainrule.glassbox.derivations.notations import Notation, find
+from chainrule.glassbox.derivations.numbers import DIGITS, check_digits
+from chainrule.glassbox.derivations.steps import Step
+from chainrule.glassbox.derivations.target import Target, read_output, read_target
+from chainrule.glassbox.derivations.unit_form import UnitForm
 
 Form = Literal["units", "matrices"]
 _FORMS: dict[str, type[UnitForm] | type[MatrixForm]] = {"units": UnitForm, "matrices": MatrixForm}
@@ -92,24 +92,24 @@ class Derivation:
 
     def to_text(self, colour: bool = False, width: int = 100) -> str:
         """Write it for a terminal."""
-        from chainrule.glassbox.text import render
+        from chainrule.glassbox.writing.text import render
 
         return render(self, colour=colour, width=width)
 
     def to_latex(self) -> str:
         """Write it as a LaTeX document, which needs amsmath alone."""
-        from chainrule.glassbox.latex import render
+        from chainrule.glassbox.writing.latex import render
 
         return render(self)
 
     def to_html(self) -> str:
         """Write it as one HTML page, which needs no network."""
-        from chainrule.glassbox.html import render
+        from chainrule.glassbox.writing.html import render
 
         return render(self)
 
     def _repr_html_(self) -> str:
-        from chainrule.glassbox.html import fragment
+        from chainrule.glassbox.writing.html import fragment
 
         return fragment(self)
 

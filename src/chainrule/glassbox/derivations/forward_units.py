@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.glassbox import costs
-from chainrule.glassbox.example import known
-from chainrule.glassbox.expressions import Apply, Expression, Index, Negative, Number, Plus, Product, Quantity, Quotient
-from chainrule.glassbox.notations import Part
-from chainrule.glassbox.sheet import Sheet
-from chainrule.glassbox.steps import Step
+from chainrule.glassbox.derivations import costs
+from chainrule.glassbox.derivations.example import known
+from chainrule.glassbox.derivations.expressions import (
+    Apply,
+    Expression,
+    Index,
+    Negative,
+    Number,
+    Plus,
+    Product,
+    Quantity,
+    Quotient,
+)
+from chainrule.glassbox.derivations.notations import Part
+from chainrule.glassbox.derivations.sheet import Sheet
+from chainrule.glassbox.derivations.steps import Step
 
 
 def weighted_input(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:

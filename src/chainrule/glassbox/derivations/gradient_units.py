@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chainrule.glassbox.backward_units import cost_derivative
-from chainrule.glassbox.expressions import Expression, Partial, Product, Quantity
-from chainrule.glassbox.notations import Part
-from chainrule.glassbox.sheet import Sheet
-from chainrule.glassbox.steps import Step
+from chainrule.glassbox.derivations.backward_units import cost_derivative
+from chainrule.glassbox.derivations.expressions import Expression, Partial, Product, Quantity
+from chainrule.glassbox.derivations.notations import Part
+from chainrule.glassbox.derivations.sheet import Sheet
+from chainrule.glassbox.derivations.steps import Step
 
 
 def weight(sheet: Sheet, layer: int, j: int, k: int) -> Step:

@@ -7,8 +7,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.glassbox.example import Example, F
-from chainrule.glassbox.expressions import (
+from chainrule.glassbox.derivations.example import Example, F
+from chainrule.glassbox.derivations.expressions import (
     Apply,
     Expression,
     Negative,

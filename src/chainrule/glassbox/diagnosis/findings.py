@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.glassbox.health import LayerHealth, finite_or_none, slope_sizes
-from chainrule.glassbox.overflow import Overflow
+from chainrule.glassbox.diagnosis.health import LayerHealth, finite_or_none, slope_sizes
+from chainrule.glassbox.diagnosis.overflow import Overflow
 from chainrule.maths.pairs import MATCHED
 
 Kind = Literal["overflow", "no gradient", "vanishing", "exploding", "dead", "saturated", "constant"]

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 
 from chainrule.derivatives.paths import Multiplications, multiplication_count, path_count, path_sum, top_paths
 from chainrule.engine.network import Network
-from chainrule.glassbox.example import Example, pass_example
-from chainrule.glassbox.expressions import Expression, Kind, Product, Quantity
-from chainrule.glassbox.notations import Notation, find
-from chainrule.glassbox.target import Target, read_target
+from chainrule.glassbox.derivations.example import Example, pass_example
+from chainrule.glassbox.derivations.expressions import Expression, Kind, Product, Quantity
+from chainrule.glassbox.derivations.notations import Notation, find
+from chainrule.glassbox.derivations.target import Target, read_target
 
 _ADDED_UP = 1_000_000
 """So many paths are multiplied out at most; of more, only the largest are found."""
@@ -48,7 +48,7 @@ class PathLedger:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the ledger as data for JSON."""
-        from chainrule.glassbox.text import symbol
+        from chainrule.glassbox.writing.text import symbol
 
         return {
             "of": str(self.target),

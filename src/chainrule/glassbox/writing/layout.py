@@ -9,16 +9,16 @@ from typing import Literal
 
 import numpy as np
 
-from chainrule.glassbox.boxes import Box, Fence, Sign, Symbol, is_tall, row, width
-from chainrule.glassbox.definitions import Definition
-from chainrule.glassbox.derivation import Derivation
-from chainrule.glassbox.equation_text import equation_box
-from chainrule.glassbox.expressions import Expression, Quantity, Sum, children
-from chainrule.glassbox.ledger import PathLedger
-from chainrule.glassbox.notations import Letter, Notation
-from chainrule.glassbox.steps import Step
-from chainrule.glassbox.text import written
-from chainrule.glassbox.typeset import Typesetter, symbol_box, value_box
+from chainrule.glassbox.derivations.definitions import Definition
+from chainrule.glassbox.derivations.derivation import Derivation
+from chainrule.glassbox.derivations.expressions import Expression, Quantity, Sum, children
+from chainrule.glassbox.derivations.ledger import PathLedger
+from chainrule.glassbox.derivations.notations import Letter, Notation
+from chainrule.glassbox.derivations.steps import Step
+from chainrule.glassbox.writing.boxes import Box, Fence, Sign, Symbol, is_tall, row, width
+from chainrule.glassbox.writing.equation_text import equation_box
+from chainrule.glassbox.writing.text import written
+from chainrule.glassbox.writing.typeset import Typesetter, symbol_box, value_box
 
 LineKind = Literal["chain", "formula", "written out", "numbers", "value", "all"]
 _SHORT = 24.0  # in em: what is shorter altogether stands on one line

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from chainrule.derivatives.examples import Examples
 from chainrule.engine.plan import Plan
-from chainrule.glassbox.health import finite_or_none
-from chainrule.glassbox.replay import Beyond, passes
+from chainrule.glassbox.diagnosis.health import finite_or_none
+from chainrule.glassbox.diagnosis.replay import Beyond, passes
 
 _SCALE_X = "scale the columns of X to about 1"
 _SCALE_Y = "scale the columns of Y to about 1"

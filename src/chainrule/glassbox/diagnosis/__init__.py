@@ -1,0 +1,1 @@
+"""What went wrong: units and δ by layer, and the first number of a divergence."""
