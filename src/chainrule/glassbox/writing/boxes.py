@@ -228,13 +228,26 @@ def _cell_width(cell: str) -> float:
 
 
 def pieces(box: Box, room: float, measure: Callable[[Box], float] = width) -> list[Box]:
-    """Take a box apart where a line may break; brackets that are wider than `room` are taken apart as well."""
+    """Take a box apart where a line may break: between terms, and within one only where it is wider than `room`.
+
+    Brackets that are wider than `room` are taken apart as well.
+    """
+    parts = list(_opened(box, room, measure))
+    found: list[Box] = []
+    for term in _cut(parts, lambda part: isinstance(part, Sign) and part.sign in "+−"):
+        factors = _cut(term, lambda _: True) if measure(row(*term)) > room else [term]
+        found += [row(*some) for some in factors]
+    return found
+
+
+def _cut(parts: Sequence[Box], here: Callable[[Box], bool]) -> list[list[Box]]:
+    """Cut in front of those signs and gaps, among the ones that a line may break before."""
     found: list[list[Box]] = [[]]
-    for part in _opened(box, room, measure):
-        if isinstance(part, Sign | Gap) and part.breaks and found[-1]:
+    for part in parts:
+        if isinstance(part, Sign | Gap) and part.breaks and here(part) and found[-1]:
             found.append([])
         found[-1].append(part)
-    return [row(*some) for some in found]
+    return found
 
 
 def _opened(box: Box, room: float, measure: Callable[[Box], float]) -> Iterable[Box]:
