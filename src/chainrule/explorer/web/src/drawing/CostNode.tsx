@@ -31,10 +31,10 @@ export function CostNode({ plan, light }: { plan: Layout; light: Light | null })
       >
         <circle class="unit-halo" r={radius + 4} />
         <circle class="unit-disc" r={radius} />
-        <text class="cost-name" dy="0.35em">
-          {network.value ? alphabet(notation.value).cost : ""}
-        </text>
       </g>
+      <text aria-hidden="true" class="cost-name" x={x} y={y} dy="0.35em">
+        {network.value ? alphabet(notation.value).cost : ""}
+      </text>
     </g>
   );
 }

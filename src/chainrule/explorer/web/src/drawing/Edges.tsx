@@ -1,6 +1,7 @@
 /** The weights between two small layers, an edge each. */
 
 import { useComputed } from "@preact/signals";
+import { memo } from "preact/compat";
 import { css, position, rgbAt } from "../colour";
 import { dark } from "../theme";
 import { unitCentre, type Gap, type LayerBox } from "./layout";
@@ -26,24 +27,17 @@ export function edgePath(below: LayerBox, above: LayerBox, j: number, k: number)
 /** More lit edges than this are lit as a band instead. */
 const LIT_AT_MOST = 160;
 
-export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Light | null; dimmed: boolean }) {
-  const lines = useComputed(() => {
-    const slice = slices.value.value?.[gap.layer - 1];
-    if (!slice || slice.layer !== gap.layer) return [];
-    const all = slice.values.flatMap((row, j) => row.map((value, k) => ({ j, k, place: position(value, edgeRange.value) })));
-    // The largest last: on top of the others.
-    return all.sort((one, other) => Math.abs(one.place) - Math.abs(other.place));
-  });
-  const lit =
-    light && light.gap === gap.layer
-      ? lines.value.filter(({ j, k }) => isWeightLit(light, gap.layer, j, k))
-      : [];
+interface Line {
+  j: number;
+  k: number;
+  place: number;
+}
+
+/** All edges. Apart, so that a step or a selection doesn't draw them anew. */
+const Lines = memo(function Lines({ lines, below, above }: { lines: Line[]; below: LayerBox; above: LayerBox }) {
   return (
-    <g class={dimmed ? "edges dimmed" : "edges"}>
-      {light?.gap === gap.layer && light.weight === null && lit.length > LIT_AT_MOST ? (
-        <rect class="gap-lit" x={gap.x + 4} y={gap.box.y} width={gap.width - 8} height={gap.box.height} />
-      ) : null}
-      {lines.value.map(({ j, k, place }) => (
+    <>
+      {lines.map(({ j, k, place }) => (
         <path
           key={`${j},${k}`}
           class="edge"
@@ -52,15 +46,31 @@ export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Ligh
           stroke-width={(0.5 + 2.7 * Math.abs(place)).toFixed(2)}
         />
       ))}
-      {lit.length <= LIT_AT_MOST
-        ? lit.map(({ j, k }) => (
-            <path
-              key={`lit${j},${k}`}
-              class={light?.direction === "forward" ? "edge-lit forward" : "edge-lit backward"}
-              d={edgePath(below, above, j, k)}
-            />
-          ))
-        : null}
+    </>
+  );
+});
+
+export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Light | null; dimmed: boolean }) {
+  const lines = useComputed<Line[]>(() => {
+    const slice = slices.value.value?.[gap.layer - 1];
+    if (!slice || slice.layer !== gap.layer) return [];
+    const all = slice.values.flatMap((row, j) => row.map((value, k) => ({ j, k, place: position(value, edgeRange.value) })));
+    // The largest last: on top of the others.
+    return all.sort((one, other) => Math.abs(one.place) - Math.abs(other.place));
+  });
+  const lit = light && light.gap === gap.layer ? lines.value.filter(({ j, k }) => isWeightLit(light, gap.layer, j, k)) : [];
+  const band = lit.length > LIT_AT_MOST;
+  return (
+    <g class={dimmed ? "edges dimmed" : "edges"}>
+      {band ? <rect class="gap-lit" x={gap.x + 4} y={gap.box.y} width={gap.width - 8} height={gap.box.height} /> : null}
+      <Lines lines={lines.value} below={below} above={above} />
+      {(band ? [] : lit).map(({ j, k }) => (
+        <path
+          key={`${j},${k}`}
+          class={light?.direction === "forward" ? "edge-lit forward" : "edge-lit backward"}
+          d={edgePath(below, above, j, k)}
+        />
+      ))}
     </g>
   );
 }

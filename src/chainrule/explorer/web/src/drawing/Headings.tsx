@@ -11,6 +11,12 @@ function what(box: LayerBox): string {
   return box.picture && image ? `${image.width} × ${image.height}` : n;
 }
 
+/** The network's own number, and the notation's where it counts otherwise. */
+function name(layer: number, plus: number): string {
+  const own = layer === 0 ? "input" : `layer ${layer}`;
+  return plus === 0 ? own : `${own} · [${layer + plus}]`;
+}
+
 export function Headings({ layers }: { layers: readonly LayerBox[] }) {
   const { plus } = alphabet(notation.value);
   return (
@@ -18,7 +24,7 @@ export function Headings({ layers }: { layers: readonly LayerBox[] }) {
       {layers.map((box) => (
         <text key={box.layer} x={box.x + box.width / 2} y={16}>
           <tspan class="heading-name" x={box.x + box.width / 2}>
-            {box.layer === 0 ? "input" : `layer ${box.layer + plus}`}
+            {name(box.layer, plus)}
           </tspan>
           <tspan class="heading-size" x={box.x + box.width / 2} dy="1.25em">
             {what(box)}

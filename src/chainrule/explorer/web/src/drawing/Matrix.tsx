@@ -76,16 +76,19 @@ export function Matrix({ gap, light }: { gap: Gap; light: Light | null }) {
       {shown && selected.kind === "W" && selected.layer === gap.layer ? (
         <Weight gap={gap} slice={shown} j={selected.j} k={selected.k} kind="cell-selected" />
       ) : null}
-      <text class="matrix-name" x={x + width / 2} y={y + height + 13}>
-        {shown ? caption(shown) : ""}
-      </text>
+      {(shown ? caption(shown) : []).map((line, index) => (
+        <text key={index} class="matrix-name" x={x + width / 2} y={y + height + 14 + 14 * index}>
+          {line}
+        </text>
+      ))}
     </g>
   );
 }
 
-function caption(slice: MatrixSlice): string {
+/** Its size, or what of it is shown. */
+function caption(slice: MatrixSlice): string[] {
   const [n, m] = slice.shape;
   const whole = slice.rows[1] - slice.rows[0] === n && slice.columns[1] - slice.columns[0] === m;
-  if (whole) return `${n} × ${m}`;
-  return `rows ${slice.rows[0]}–${slice.rows[1] - 1}, columns ${slice.columns[0]}–${slice.columns[1] - 1}`;
+  if (whole) return [`${n} × ${m}`];
+  return [`rows ${slice.rows[0]}–${slice.rows[1] - 1}`, `columns ${slice.columns[0]}–${slice.columns[1] - 1}`];
 }

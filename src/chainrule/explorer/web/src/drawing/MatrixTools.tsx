@@ -1,10 +1,9 @@
 /** Buttons to come nearer to a matrix, to go back, and to page a layer that is longer than what is shown. */
 
 import { sizes } from "../store";
-import type { Layout } from "./layout";
-import { WINDOW } from "./layout";
+import { CELLS, isZoomable, WINDOW, type Layout } from "./layout";
 import { zoom } from "./matrixView";
-import { CELLS, setWindow, starts, windowOf, windows } from "./numbers";
+import { setWindow, starts, windowOf, windows } from "./numbers";
 
 function nearer(layer: number, factor: number): void {
   const { rows, columns } = windowOf(layer);
@@ -23,7 +22,7 @@ function Zoom({ layer, x, y }: { layer: number; x: number; y: number }) {
       <button type="button" aria-label="Farther" disabled={!zoomed} onClick={() => nearer(layer, 2)}>
         −
       </button>
-      <button type="button" aria-label="The whole matrix" disabled={!zoomed} onClick={() => setWindow(layer, null)}>
+      <button type="button" aria-label="All of the matrix" disabled={!zoomed} onClick={() => setWindow(layer, null)}>
         all
       </button>
     </div>
@@ -47,14 +46,12 @@ function Pager({ layer, n, start, x, y }: { layer: number; n: number; start: num
 }
 
 export function MatrixTools({ plan }: { plan: Layout }) {
-  const zoomable = plan.gaps.filter(
-    (gap) => gap.mode === "matrix" && Math.max(sizes.value[gap.layer] ?? 0, sizes.value[gap.layer - 1] ?? 0) > CELLS,
-  );
+  const zoomable = plan.gaps.filter((gap) => isZoomable(gap, sizes.value));
   const paged = plan.layers.filter((box) => !box.picture && box.n > WINDOW);
   return (
     <>
       {zoomable.map(({ layer, box }) => (
-        <Zoom key={layer} layer={layer} x={box.x + box.width / 2} y={box.y + box.height + 18} />
+        <Zoom key={layer} layer={layer} x={box.x + box.width / 2} y={box.y + box.height + 36} />
       ))}
       {paged.map((box) => (
         <Pager

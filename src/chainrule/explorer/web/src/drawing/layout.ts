@@ -3,6 +3,8 @@
 export const UNITS_AT_MOST = 32;
 /** A layer shows at most so many units at a time; more are paged. */
 export const WINDOW = 2048;
+/** A matrix shows at most so many cells a side; a slice of more is pooled by the server. */
+export const CELLS = 64;
 
 export interface LayerBox {
   layer: number;
@@ -56,6 +58,8 @@ export interface Frame {
 
 const HEAD = 46;
 const FOOT = 14;
+/** Under a matrix that can be come nearer to: two lines of what is shown, and buttons. */
+const FOOT_TOOLS = 66;
 const GAP_MOST = 250;
 const COST_RADIUS = 15;
 
@@ -73,7 +77,7 @@ interface Spacing {
   picture: number;
 }
 
-const WIDE_SPACING: Spacing = { padding: 26, edges: 64, matrix: 104, matrixMargin: 28, cost: 40, radius: 21, picture: 196 };
+const WIDE_SPACING: Spacing = { padding: 26, edges: 64, matrix: 104, matrixMargin: 28, cost: 40, radius: 24, picture: 196 };
 const NARROW_SPACING: Spacing = { padding: 12, edges: 42, matrix: 84, matrixMargin: 18, cost: 26, radius: 16, picture: 84 };
 
 function spacingOf(frame: Frame): Spacing {
@@ -90,7 +94,7 @@ function bodyHeight(frame: Frame): number {
   const narrow = frame.width < NARROW;
   const units = frame.sizes.filter((n) => n <= UNITS_AT_MOST);
   const grids = frame.sizes.length > units.length || frame.image !== null;
-  const wanted = Math.max(0, ...units.map((n) => n * 54));
+  const wanted = Math.max(0, ...units.map((n) => n * 66));
   const most = narrow ? 360 : 440;
   return Math.min(most, Math.max(wanted, grids ? most * 0.8 : 190));
 }
@@ -101,7 +105,7 @@ function layerBox(layer: number, frame: Frame, body: number): LayerBox {
   const start = picture ? 0 : Math.min(frame.starts?.[layer] ?? 0, Math.max(0, n - 1));
   const base = { layer, n, picture, x: 0 };
   if (!picture && n <= UNITS_AT_MOST) {
-    const pitch = Math.min(64, body / n);
+    const pitch = Math.min(72, body / n);
     const radius = Math.max(4, Math.min(spacingOf(frame).radius, pitch * 0.42));
     const height = pitch * n;
     return { ...base, start: 0, shown: n, mode: "units", y: HEAD + (body - height) / 2, width: 2 * radius, height, columns: 1, pitch, radius };
@@ -124,6 +128,16 @@ function gridColumns(count: number, body: number): number {
     if (pitch >= 5 || columns * 2 >= 44) return columns;
   }
   return 64;
+}
+
+/** Whether a matrix is larger than what is shown of it unpooled. */
+export function isZoomable(gap: Gap, sizes: readonly number[]): boolean {
+  return gap.mode === "matrix" && Math.max(sizes[gap.layer] ?? 0, sizes[gap.layer - 1] ?? 0) > CELLS;
+}
+
+function foot(frame: Frame, gaps: readonly Gap[]): number {
+  if (gaps.some((gap) => gap.aligned && isZoomable(gap, frame.sizes))) return FOOT_TOOLS;
+  return gaps.some((gap) => gap.mode === "matrix") ? FOOT + 8 : FOOT;
 }
 
 export function layout(frame: Frame): Layout {
@@ -153,12 +167,12 @@ export function layout(frame: Frame): Layout {
         ? { x, y: HEAD, width, height: body }
         : aligned
           ? { x: x + (width - side) / 2, y: above.y, width: side, height: above.height }
-          : { x: x + (width - side) / 2, y: HEAD + (body - side) / 2, width: side, height: side };
+          : { x: x + (width - side) / 2, y: HEAD + body * 0.1, width: side, height: body * 0.8 };
     gaps.push({ layer: index + 1, mode, x, width, box: rect, aligned });
     x += width;
   });
   const cost = { x: x + space.cost + COST_RADIUS, y: HEAD + body / 2, radius: COST_RADIUS };
-  return { width: Math.max(frame.width, used), height: HEAD + body + FOOT, layers, gaps, cost };
+  return { width: Math.max(frame.width, used), height: HEAD + body + foot(frame, gaps), layers, gaps, cost };
 }
 
 /** The middle of a unit. A unit outside the window shown is put at its nearer end. */

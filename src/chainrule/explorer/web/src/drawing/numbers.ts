@@ -6,16 +6,13 @@ import { largestOf } from "../colour";
 import { resource } from "../resource";
 import { at, data, edgeColour, sizes, unitColour, version } from "../store";
 import type { UnitColour } from "../view";
-import { WINDOW } from "./layout";
+import { CELLS, WINDOW } from "./layout";
 
 /** The rows (units of the layer) and columns (units of the one below) of a weight matrix that are shown. */
 export interface MatrixWindow {
   rows: [number, number];
   columns: [number, number];
 }
-
-/** At most so many cells a side; a slice of more is pooled by the server. */
-export const CELLS = 64;
 
 /** First unit shown, by layer, where a layer is paged. */
 export const starts = signal<Record<number, number>>({});
