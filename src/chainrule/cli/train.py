@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from chainrule.cli.columns import class_names, describe_columns, say_columns, say_unforeseen
@@ -21,10 +20,10 @@ from chainrule.data.pipeline import Pipeline
 from chainrule.data.readers import read, with_test
 from chainrule.data.scaling import Scaling
 from chainrule.data.unforeseen import Unforeseen
+from chainrule.data.untrained import untrained
 from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
 from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
-from chainrule.maths.intervals import REALS
 from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.history import History
 from chainrule.training.train import train as train_network
@@ -191,47 +190,21 @@ def _pipeline(source: LabelledData, training: LabelledData, task: Task, wanted: 
     """Set up the network, with all classes that the source has, and the encoding of the training rows."""
     if source.schema is None:
         check_finite(source.X, "float64", f"X of {source.name}")
-        n = training.X.shape[1]
-        inputs: Scaling | Encoding = Scaling.fit(training.X) if wanted.scale else Scaling.none(n)
+        inputs: Scaling | Encoding = Scaling.fit(training.X) if wanted.scale else Scaling.none(training.X.shape[1])
     else:
         inputs = Encoding.fit(training.X, source.schema.columns, wanted.scale, training.cell)
-        n = inputs.width
-    classes = np.unique(source.required_labels()) if task == "classification" else np.array([])
-    labels = training.required_labels()
-    columns = labels.reshape(len(labels), -1)
-    n_out = len(classes) if task == "classification" else columns.shape[1]
-    net = Network(
-        [n, *wanted.hidden, n_out],
-        [wanted.activation] * len(wanted.hidden) + [wanted.output],
-        wanted.cost,
-        initializer=wanted.initializer,
-        dtype=wanted.dtype,
-        seed=wanted.seed,
-    )
-    if isinstance(inputs, Encoding):
-        net.W[1][inputs.untrained] = 0  # no training row reaches these weights; a text never seen shall say nothing
-    # targets are scaled where nothing ties them to their own units: not under exp, logistic or poisson
-    free = net.plan.activation(net.L).range == REALS and net.plan.cost.targets == REALS
-    targets = Scaling.none(n_out)
-    if wanted.scale and free and task == "regression":
-        targets = Scaling.fit(columns, _target_names(source, n_out))
-    names = training.class_names if len(training.class_names) == len(classes) else ()
-    if task == "classification":
-        baseline = np.bincount(np.searchsorted(classes, labels), minlength=n_out) / len(labels)
-    else:
-        baseline = columns.mean(axis=0, dtype=np.float64)
-    schema = source.schema
-    return Pipeline(
-        net, task, inputs, targets, classes, names, training.feature_names, schema=schema, baseline=baseline
-    )
 
+    def make(n_in: int, n_out: int) -> Network:
+        return Network(
+            [n_in, *wanted.hidden, n_out],
+            [wanted.activation] * len(wanted.hidden) + [wanted.output],
+            wanted.cost,
+            initializer=wanted.initializer,
+            dtype=wanted.dtype,
+            seed=wanted.seed,
+        )
 
-def _target_names(source: LabelledData, n_out: int) -> tuple[str, ...]:
-    """Name the targets as errors call them."""
-    if source.schema is not None:
-        return (f"target {source.schema.target.name!r} of {source.name}",)
-    what = f"targets of {source.name}"
-    return (what,) if n_out == 1 else tuple(f"column {j} of the {what}" for j in range(n_out))
+    return untrained(source, training, task, inputs, wanted.scale, make)
 
 
 def _check_trained(history: History) -> None:

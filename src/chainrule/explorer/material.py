@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
 from chainrule.data.pipeline import Pipeline
 from chainrule.data.scaling import Scaling
+from chainrule.data.untrained import untrained as pipeline_of
 from chainrule.engine.inputs import Targets
 from chainrule.engine.network import Network
 from chainrule.explorer.answers import not_there
@@ -155,25 +156,20 @@ def untrained(data: LabelledData, hidden: list[int], activation: str, seed: int)
     task, _ = choose_task(data, None)
     check_variety(data, task)
     training, test = split(data, _TEST_FRACTION, seed, task)
-    labels = data.required_labels()
-    columns = labels.reshape(len(labels), -1)
-    classes = np.unique(labels) if task == "classification" else np.array([])
-    n_in, n_out = data.X.shape[1], len(classes) or columns.shape[1]
-    output, cost = _OUTPUTS[task]
-    net = Network([n_in, *hidden, n_out], [activation] * len(hidden) + [output], cost, seed=seed)
+    n_in, (output, cost) = data.X.shape[1], _OUTPUTS[task]
     if n_in == 2:
         inputs = Scaling.none(n_in)
     elif picture(data) is not None:
         inputs = Scaling(np.zeros(n_in), np.full(n_in, float(training.X.max()) or 1.0))
     else:
         inputs = Scaling.fit(training.X)
-    targets = Scaling.none(n_out)
-    if task == "regression":
-        targets = Scaling.fit(training.required_labels().reshape(len(training.X), -1))
-    names = data.class_names if len(data.class_names) == len(classes) else ()
+
+    def make(n_in: int, n_out: int) -> Network:
+        return Network([n_in, *hidden, n_out], [activation] * len(hidden) + [output], cost, seed=seed)
+
     about: dict[str, Any] = {"data": data.name, "fingerprint": data.fingerprint(), "test_data": None}
     about |= {"test_fraction": _TEST_FRACTION, "seed": seed, "rows": len(training.X)}
-    pipeline = Pipeline(net, task, inputs, targets, classes, names, data.feature_names, training=about)
+    pipeline = replace(pipeline_of(data, training, task, inputs, True, make), training=about)
     whole = data if data.test is None else _joined(data)
     return Material(data.name, pipeline, {"test": test, "train": training, "all": whole})
 
