@@ -8,12 +8,14 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from urllib.request import Request, urlopen
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ import pytest
 import chainrule as cr
 from chainrule.explorer import server as explorer_server
 from chainrule.glassbox.derivations.notations import NOTATIONS
-from chainrule.glassbox.writing import html
+from chainrule.glassbox.writing import html, latex, text
 
 pytestmark = pytest.mark.browser
 WEB = Path(explorer_server.__file__).parent / "web"
@@ -76,15 +78,14 @@ def in_float64(net):
     return cr.Network.from_plan(replace(net.plan, dtype="float64"), net.parameters.astype(np.float64))
 
 
-def shown(text):
-    """The number that a text shows last: −1.2·10⁻³ is −0.0012."""
-    text = text.replace("−", "-")
-    text = re.sub(
-        r"·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)",
-        lambda power: "e" + power[1].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")),
-        text,
-    )
-    return float(re.findall(r"-?\d[\d.]*(?:e-?\d+)?", text)[-1])
+def shown(words):
+    """The number that words end with: −1.2·10⁻³ is −0.0012."""
+
+    def power(found):
+        return "e" + found[1].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+
+    words = re.sub(r"·10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", power, words.replace("−", "-"))
+    return float(re.findall(r"-?\d[\d.]*(?:e-?\d+)?", words)[-1])
 
 
 @pytest.fixture(scope="module")
@@ -240,13 +241,9 @@ def test_a_clicked_weight_has_the_value_of_the_python_api(server, play, derived,
         assert one["steps"] == [written(step) for step in d.steps]
         assert one["title"].lower() == d.title.lower()
         sums = dict(zip(*[iter(one["sums"].split("\n"))] * 2, strict=True))
-        by_paths, by_e6 = (
-            shown(text)
-            for name, text in sums.items()
-            if ("path" in name and "sum" in name) or ("E6" in name and "dynamic" in name)
-        )
-        assert by_paths == pytest.approx(value, rel=5e-6)
-        assert by_e6 == pytest.approx(value, rel=5e-6)
+        by_paths = next(words for name, words in sums.items() if name.startswith("sum over all"))
+        assert shown(by_paths) == pytest.approx(value, rel=5e-6)
+        assert shown(sums["by dynamic programming (E6)"]) == pytest.approx(value, rel=5e-6)
         assert one["lit"] == 1
     assert saw["complaints"] == []
 
@@ -284,4 +281,49 @@ def test_step_backward_lights_what_the_step_is_about(play, derived):
         if step.target.kind == "dW":
             units = units[:1]  # the weight itself is an edge
         assert one["lit"] == [f"unit-{layer}-{unit}" for unit in (units or range(sizes[layer]))]
+    assert saw["complaints"] == []
+
+
+def test_exports_are_what_the_page_shows(server, play, derived, tmp_path):
+    of, notation = "W:2:1:3", "nabla"
+    saw = play("exports", of=of, notation=notation)
+    d = derived(of, notation)
+    read = {ending: (tmp_path / f"exported.{ending}").read_bytes() for ending in saw["names"]}
+    assert all(name.endswith(f".{ending}") for ending, name in saw["names"].items())
+    about = ["row 0 of part test of xor"]
+    assert read["tex"].decode() == latex.render(d, about)
+    assert read["html"].decode() == html.render(d, about)
+    assert read["txt"].decode() == text.render(d, about=about)
+    # The model: the same numbers as on the page, for the row that the page shows.
+    net = cr.load(tmp_path / "exported.chainrule")
+    X, _ = server.row("test", 0)
+    outputs = server.json("row?part=test&row=0")["outputs"]
+    assert in_float64(net).predict(X)[0] == pytest.approx(outputs, rel=EXACT)
+    # The view: a drawing of its own, with every unit and what is derived, and nothing that is fetched from elsewhere.
+    drawing = ElementTree.fromstring(read["svg"])
+    tag = "{http://www.w3.org/2000/svg}"
+    assert drawing.tag == f"{tag}svg"
+    assert len(list(drawing.iter(f"{tag}circle"))) >= 2 + 4 + 3 + 2
+    words = " ".join("".join(one.itertext()) for one in drawing.iter(f"{tag}text"))
+    assert "xor, test row 0" in words
+    assert d.title in words
+    assert not re.search(r'(href|src)="(?!#|data:)', read["svg"].decode())
+    assert read["png"][:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", read["png"][16:24])
+    scale = width / float(drawing.get("width"))
+    assert scale >= 1
+    assert height == pytest.approx(scale * float(drawing.get("height")), abs=2)
+    assert saw["complaints"] == []
+
+
+def test_everything_by_keys_alone(play, derived):
+    saw = play("keyboard")
+    layer, j, k = map(int, re.fullmatch(r"weight-(\d+)-(\d+)-(\d+)", saw["weight"][0]).groups())
+    assert saw["unit"] == f"unit-1-{j}"
+    assert saw["weight"][1].startswith(f"weight from unit {k} of layer {layer - 1} to unit {j} of layer {layer}")
+    assert saw["of"] == f"W:{layer}:{j}:{k}" == f"W:1:{j}:1"
+    assert saw["count"] == len(derived(saw["of"]).steps)
+    assert saw["said"].startswith(f"step {saw['count'] - 1} of {saw['count']}, ")
+    assert saw["by"] == 0.02
+    assert [stop for stop in saw["stops"] if not stop["name"] or not stop["seen"]] == []
     assert saw["complaints"] == []

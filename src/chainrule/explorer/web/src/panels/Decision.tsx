@@ -2,18 +2,21 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { api, type Decision as Answer } from "../api";
+import { api, type Decision as Answered } from "../api";
 import { css, inkAt, largestOf, rgbOf } from "../colour";
 import { number } from "../numbers";
-import { at, data, goToRow, part, row, shownRow } from "../store";
+import { at, goToRow, part, row, shownRow } from "../store";
 import { dark } from "../theme";
 import { useAsked } from "./asked";
 import { classColour, groundColour } from "./classes";
 import { FaultText } from "./fault";
 import { useWidth } from "./measured";
 import { Panel } from "./Panel";
-import { nearest, rowOfPoint, towards, type Point } from "./plane";
+import { nearest, towards, type Point } from "./plane";
 import { linear, type Scale } from "./scale";
+
+/** With the row of part all that each point is. */
+type Answer = Answered & { rows: number[] };
 
 const RESOLUTION = 64;
 /** A click this near to a point, in pixels, means it. */
@@ -26,7 +29,7 @@ export function Decision() {
   // The map is that of the network, whatever the row.
   const { answer, fault } = useAsked((abort) => {
     if (!ready.value) return null;
-    return onScreen.value ? api.decision(RESOLUTION, abort) : "later";
+    return onScreen.value ? (api.decision(RESOLUTION, abort) as Promise<Answer>) : "later";
   });
   const shown = answer.value;
   const isDark = dark.value;
@@ -74,7 +77,8 @@ function Plane({ shown }: { shown: Answer }) {
   }, [shown, side, isDark, chosen?.[0], chosen?.[1]]);
 
   const go = (i: number | null): void => {
-    if (i !== null) goToRow(rowOfPoint(i, places.length, data.value?.rows.all ?? 0), "all");
+    const next = i === null ? undefined : shown.rows[i];
+    if (next !== undefined) goToRow(next, "all");
   };
   const click = (event: MouseEvent & { currentTarget: Element }): void => {
     const box = event.currentTarget.getBoundingClientRect();

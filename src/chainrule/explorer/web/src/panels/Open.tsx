@@ -3,7 +3,7 @@
 import { batch, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, type Dataset, type State } from "../api";
-import { data, network, of, openDialog, part, row, state, step, version } from "../store";
+import { data, network, of, openDialog, output, part, row, state, step, version } from "../store";
 import { acceptTraining, startPolling, training } from "../training";
 import { faultOf, FaultText, type Fault } from "./fault";
 import { Field } from "./Field";
@@ -53,6 +53,7 @@ function show(opened: State): void {
     if (!opened.data?.rows[part.value]) part.value = "all";
     row.value = 0;
     of.value = "cost";
+    output.value = "cost";
     step.value = 0;
     version.value = opened.version;
   });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { nearest, rowOfPoint, towards, type Point } from "./plane";
+import { nearest, towards, type Point } from "./plane";
 
 const POINTS: Point[] = [[0, 0], [2, 0], [1, 5], [-1, 0.1], [0, -3]];
 
@@ -14,11 +14,4 @@ it("an arrow key goes to the next point in its direction", () => {
   expect(towards(POINTS, 0, [0, 1])).toBe(2);
   expect(towards(POINTS, 0, [0, -1])).toBe(4);
   expect(towards(POINTS, 1, [1, 0])).toBeNull();
-});
-
-it("points are rows: each where all are shown, evenly spread ones where there are more", () => {
-  expect([0, 1, 399].map((i) => rowOfPoint(i, 400, 400))).toEqual([0, 1, 399]);
-  // numpy.linspace(0, 5, 3).round()
-  expect([0, 1, 2].map((i) => rowOfPoint(i, 3, 6))).toEqual([0, 2, 5]);
-  expect(rowOfPoint(0, 1, 1)).toBe(0);
 });

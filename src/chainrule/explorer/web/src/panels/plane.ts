@@ -34,12 +34,3 @@ export function towards(points: readonly Point[], from: number, [dx, dy]: Point)
   });
   return best;
 }
-
-/** Which row of all each point is: the server shows up to `points` of `rows`, evenly spread, halves to the even row. */
-export function rowOfPoint(point: number, points: number, rows: number): number {
-  if (points < 2) return 0;
-  const place = (point * (rows - 1)) / (points - 1);
-  const below = Math.floor(place);
-  const rest = place - below;
-  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
-}
