@@ -57,3 +57,10 @@ export function weightSymbol(layer: number, j: number, k: number, notation: Nota
 export function alphabet(notation: NotationName): Alphabet {
   return ALPHABETS[notation];
 }
+
+/** A layer by the network's own number, and by the notation's where it counts otherwise: layer 2 · [3]. */
+export function layerName(layer: number, notation: NotationName): string {
+  const own = layer === 0 ? "input" : `layer ${layer}`;
+  const { plus } = ALPHABETS[notation];
+  return plus === 0 ? own : `${own} · [${layer + plus}]`;
+}

@@ -1,7 +1,7 @@
 /** Above each layer: its number, its size and its activation. */
 
 import { data, network, notation } from "../store";
-import { alphabet } from "../symbols";
+import { layerName } from "../symbols";
 import type { LayerBox } from "./layout";
 
 function what(box: LayerBox): string {
@@ -11,20 +11,13 @@ function what(box: LayerBox): string {
   return box.picture && image ? `${image.width} × ${image.height}` : n;
 }
 
-/** The network's own number, and the notation's where it counts otherwise. */
-function name(layer: number, plus: number): string {
-  const own = layer === 0 ? "input" : `layer ${layer}`;
-  return plus === 0 ? own : `${own} · [${layer + plus}]`;
-}
-
 export function Headings({ layers }: { layers: readonly LayerBox[] }) {
-  const { plus } = alphabet(notation.value);
   return (
     <g class="headings" aria-hidden="true">
       {layers.map((box) => (
         <text key={box.layer} x={box.x + box.width / 2} y={16}>
           <tspan class="heading-name" x={box.x + box.width / 2}>
-            {name(box.layer, plus)}
+            {layerName(box.layer, notation.value)}
           </tspan>
           <tspan class="heading-size" x={box.x + box.width / 2} dy="1.25em">
             {what(box)}

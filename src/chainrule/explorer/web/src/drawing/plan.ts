@@ -23,8 +23,9 @@ export function startPlan(): void {
     const now = sizes.value.join();
     if (now === shown) return;
     shown = now;
-    starts.value = {};
-    windows.value = {};
+    // Written only where there is something to forget: all who read them would ask the server anew.
+    if (Object.keys(starts.peek()).length) starts.value = {};
+    if (Object.keys(windows.peek()).length) windows.value = {};
     cursor.value = { kind: "unit", layer: 0, unit: 0 };
   });
 }

@@ -1,7 +1,8 @@
 /** Forward and backward as steps: play, pause, step, drag. One position lights drawing and derivation at once. */
 
 import type { DerivationStep } from "../api";
-import { currentStep, steps } from "../store";
+import { currentStep, notation, steps } from "../store";
+import { layerName } from "../symbols";
 import { Phases } from "./Phases";
 import { goTo, last, playing, position, speed, toggle } from "./playback";
 import "./player.css";
@@ -10,7 +11,7 @@ const SPEEDS = [0.5, 1, 2, 4];
 
 function spoken(step: DerivationStep | null): string {
   if (!step) return "no step";
-  const where = step.kind === "cost" ? "cost" : step.layer === 0 ? "input" : `layer ${step.layer}`;
+  const where = step.kind === "cost" ? "cost" : layerName(step.layer, notation.value);
   return `step ${position.value + 1} of ${last.value + 1}, ${step.direction}, ${step.equation}, ${where}`;
 }
 
