@@ -18,6 +18,7 @@ import { MatrixTools } from "./MatrixTools";
 import { zoom } from "./matrixView";
 import { CELLS } from "./layout";
 import { setWindow, windowOf } from "./numbers";
+import { beginPan, endPan, pan } from "./pan";
 import { light, plan, width } from "./plan";
 import { SelectedEdge } from "./SelectedEdge";
 import { Tooltip } from "./Tooltip";
@@ -44,6 +45,8 @@ function act(hit: Hit): void {
   }
   cursor.value = hit.kind === "weight" ? { kind: "weight", layer: hit.layer, j: hit.j, k: hit.k } : hit;
   choose(cursor.value);
+  // The arrows go on from where the pointer was.
+  moved.value += 1;
 }
 
 function Picture() {
@@ -110,12 +113,15 @@ export function Drawing() {
   }, []);
 
   useEffect(() => {
-    if (moved.value > 0) document.getElementById(placeId(cursor.value))?.focus({ preventScroll: false });
+    if (moved.value > 0) document.getElementById(placeId(cursor.value))?.focus();
   }, [moved.value]);
 
-  const find = (event: MouseEvent): Pointer | null => {
+  const where = (event: MouseEvent): [x: number, y: number] => {
     const area = drawing.current!.getBoundingClientRect();
-    const [x, y] = [event.clientX - area.left, event.clientY - area.top];
+    return [event.clientX - area.left, event.clientY - area.top];
+  };
+  const find = (event: MouseEvent): Pointer | null => {
+    const [x, y] = where(event);
     const hit = hitAt(plan.peek(), x, y);
     return hit && { hit, x: x - (frame.current?.scrollLeft ?? 0), y };
   };
@@ -143,9 +149,16 @@ export function Drawing() {
               viewBox={`0 0 ${w} ${h}`}
               role="application"
               aria-label="The network. Arrow keys walk through its units, W goes to a unit's weights, Escape back to the unit, Enter derives, B derives a unit's bias."
-              onPointerMove={(event) => (pointer.value = find(event))}
-              onPointerLeave={() => (pointer.value = null)}
+              onPointerDown={(event) => {
+                if (event.pointerType !== "touch") beginPan(plan.peek(), ...where(event));
+              }}
+              onPointerMove={(event) => (pointer.value = pan(...where(event)) ? null : find(event))}
+              onPointerLeave={() => {
+                endPan();
+                pointer.value = null;
+              }}
               onClick={(event) => {
+                if (endPan()) return;
                 const found = find(event);
                 if (found) act(found.hit);
               }}

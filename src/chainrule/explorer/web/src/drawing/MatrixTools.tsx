@@ -38,6 +38,9 @@ function Pager({ layer, n, start, x, y }: { layer: number; n: number; start: num
       <button type="button" aria-label="Earlier units" disabled={start === 0} onClick={() => to(Math.max(0, start - WINDOW))}>
         ‹
       </button>
+      <span class="pager-range">
+        {start}–{Math.min(start + WINDOW, n) - 1}
+      </span>
       <button type="button" aria-label="Later units" disabled={start + WINDOW >= n} onClick={() => to(start + WINDOW)}>
         ›
       </button>

@@ -3,7 +3,8 @@
 import { signal } from "@preact/signals";
 import { select, sizes } from "../store";
 import { unitAt, unitCentre, WINDOW, type LayerBox, type Layout } from "./layout";
-import { starts } from "./numbers";
+import { reveal } from "./matrixView";
+import { setWindow, starts, windowOf, windows } from "./numbers";
 
 export type Place =
   | { kind: "unit"; layer: number; unit: number }
@@ -11,7 +12,7 @@ export type Place =
   | { kind: "cost" };
 
 export const cursor = signal<Place>({ kind: "unit", layer: 0, unit: 0 });
-/** Whether the keyboard has moved the cursor, so that the focus has to follow it. */
+/** Grows when the cursor was moved, so that the focus has to follow it. */
 export const moved = signal(0);
 
 export function placeId(place: Place): string {
@@ -35,6 +36,7 @@ export function choose(place: Place): void {
 
 function go(place: Place): void {
   if (place.kind === "unit") showUnit(place.layer, place.unit);
+  if (place.kind === "weight") showWeight(place.layer, place.j, place.k);
   cursor.value = place;
   moved.value += 1;
 }
@@ -46,6 +48,17 @@ function showUnit(layer: number, unit: number): void {
   if (n > WINDOW && (unit < start || unit >= start + WINDOW)) {
     starts.value = { ...starts.value, [layer]: Math.floor(unit / WINDOW) * WINDOW };
   }
+}
+
+/** Moves a matrix that was come nearer to, to where a weight is. */
+function showWeight(layer: number, j: number, k: number): void {
+  if (!windows.value[layer]) return;
+  const { rows, columns } = windowOf(layer);
+  const next = {
+    rows: reveal(rows, sizes.value[layer] ?? 0, j),
+    columns: reveal(columns, sizes.value[layer - 1] ?? 0, k),
+  };
+  if (String([rows, columns]) !== String([next.rows, next.columns])) setWindow(layer, next);
 }
 
 /** The unit of a layer that stands at the height of another. */

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { MatrixSlice } from "../api";
-import { cellOf, placeIn, zoom, zoomSpan } from "./matrixView";
+import { cellOf, panSpan, placeIn, reveal, zoom, zoomSpan } from "./matrixView";
 
 const slice: MatrixSlice = {
   layer: 1,
@@ -36,4 +36,16 @@ it("doesn't come nearer to a side that is shown unpooled", () => {
   const near = zoom({ rows: [0, 16], columns: [0, 784] }, [16, 784], 3, 100, 0.25, 64);
   expect(near.rows).toEqual([0, 16]);
   expect(near.columns[1] - near.columns[0]).toBe(196);
+});
+
+it("moves what is shown no further than the matrix goes", () => {
+  expect(panSpan([10, 30], 100, 5)).toEqual([15, 35]);
+  expect(panSpan([10, 30], 100, -50)).toEqual([0, 20]);
+  expect(panSpan([10, 30], 100, 500)).toEqual([80, 100]);
+});
+
+it("moves just as far as brings a weight into sight", () => {
+  expect(reveal([10, 30], 100, 20)).toEqual([10, 30]);
+  expect(reveal([10, 30], 100, 30)).toEqual([11, 31]);
+  expect(reveal([10, 30], 100, 4)).toEqual([4, 24]);
 });

@@ -13,6 +13,18 @@ export function zoomSpan([from, to]: Span, n: number, centre: number, factor: nu
   return [start, start + length];
 }
 
+/** A span moved by a number of units, kept within 0 to n. */
+export function panSpan([from, to]: Span, n: number, by: number): Span {
+  const start = Math.max(0, Math.min(n - (to - from), from + Math.round(by)));
+  return [start, start + to - from];
+}
+
+/** A span moved as little as brings a unit into it. */
+export function reveal(span: Span, n: number, unit: number): Span {
+  if (unit < span[0]) return panSpan(span, n, unit - span[0]);
+  return unit >= span[1] ? panSpan(span, n, unit - span[1] + 1) : span;
+}
+
 const LEAST = 12;
 
 /** Nearer (factor below 1) or farther about a row j and a column k. Sides that fit unpooled are not zoomed into. */
