@@ -327,3 +327,13 @@ def test_everything_by_keys_alone(play, derived):
     assert saw["by"] == 0.02
     assert [stop for stop in saw["stops"] if not stop["name"] or not stop["seen"]] == []
     assert saw["complaints"] == []
+
+
+def test_a_deep_link_restores_its_view(server, play):
+    wanted = {"part": "train", "row": "7", "of": "b:1:2", "notation": "dz", "form": "matrices", "step": "3"}
+    saw = play("links", hash="&".join(f"{name}={value}" for name, value in wanted.items()), of="b:1:2", notation="dz")
+    assert saw["view"] == saw["back"] == wanted
+    assert (saw["row"], saw["pressed"], saw["step"]) == ("7", "true", "3")
+    title = server.json("derivation?part=train&row=7&of=b:1:2")["title"]
+    assert saw["title"].lower() == title.lower()
+    assert saw["complaints"] == []
