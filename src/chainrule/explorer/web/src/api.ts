@@ -124,13 +124,6 @@ export interface MatrixSlice {
   largest: number | null;
 }
 
-/** Edge from unit k of the layer below to unit j: [j, k, value]. */
-export type Edge = [j: number, k: number, value: number | null];
-
-export interface Edges {
-  edges: Edge[];
-}
-
 export type Direction = "forward" | "backward" | "gradient";
 export type StepKind = "z" | "a" | "slope" | "da" | "delta" | "dW" | "db" | "dx" | "cost";
 
@@ -314,8 +307,6 @@ export const api = {
     signal?: AbortSignal,
   ) =>
     get<MatrixSlice>("matrix", { ...at, rows: at.rows?.join(":"), columns: at.columns?.join(":") }, signal),
-  edges: (at: RowName & { layer: number; what: MatrixKind; limit?: number }, signal?: AbortSignal) =>
-    get<Edges>("edges", { ...at }, signal),
   derivation: (request: DerivationRequest, signal?: AbortSignal) =>
     get<Derivation>("derivation", derivationQuery(request), signal),
   paths: (at: RowName & { of: string; k?: number }, signal?: AbortSignal) => get<Paths>("paths", { ...at }, signal),

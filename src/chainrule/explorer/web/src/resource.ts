@@ -7,15 +7,13 @@ export interface Resource<T> {
   /** The latest answer; kept while a newer one is under way, null before the first and when there is nothing to ask. */
   readonly value: ReadonlySignal<T | null>;
   readonly loading: ReadonlySignal<boolean>;
-  /** Ends the effect; for resources that a component makes. */
-  readonly stop: () => void;
 }
 
 /** `request` reads signals and returns a promise, or null where there is nothing to ask. Its errors go to the banner. */
 export function resource<T>(request: (signal: AbortSignal) => Promise<T> | null): Resource<T> {
   const value = signal<T | null>(null);
   const loading = signal(false);
-  const stop = effect(() => {
+  effect(() => {
     const abort = new AbortController();
     const promise = request(abort.signal);
     if (promise === null) {
@@ -36,5 +34,5 @@ export function resource<T>(request: (signal: AbortSignal) => Promise<T> | null)
       });
     return () => abort.abort();
   });
-  return { value, loading, stop };
+  return { value, loading };
 }

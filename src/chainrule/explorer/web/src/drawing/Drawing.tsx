@@ -164,7 +164,9 @@ export function Drawing() {
               }}
               onKeyDown={(event) => {
                 if (event.ctrlKey || event.metaKey || event.altKey) return;
-                if (press(event.key, plan.peek())) event.preventDefault();
+                if (!press(event.key, plan.peek())) return;
+                event.preventDefault();
+                pointer.value = null;
               }}
             >
               <Picture />

@@ -35,6 +35,8 @@ interface Line {
 
 /** All edges. Apart, so that a step or a selection doesn't draw them anew. */
 const Lines = memo(function Lines({ lines, below, above }: { lines: Line[]; below: LayerBox; above: LayerBox }) {
+  // Many edges are thinner each, and the small ones recede: else none could be told from another.
+  const widest = 2.7 * Math.min(1, Math.sqrt(48 / Math.max(1, lines.length)));
   return (
     <>
       {lines.map(({ j, k, place }) => (
@@ -43,7 +45,8 @@ const Lines = memo(function Lines({ lines, below, above }: { lines: Line[]; belo
           class="edge"
           d={edgePath(below, above, j, k)}
           stroke={css(rgbAt(0.3 * Math.sign(place) + 0.62 * place, dark.value))}
-          stroke-width={(0.5 + 2.7 * Math.abs(place)).toFixed(2)}
+          stroke-width={(0.5 + widest * Math.abs(place)).toFixed(2)}
+          stroke-opacity={(0.3 + 0.7 * Math.abs(place)).toFixed(2)}
         />
       ))}
     </>

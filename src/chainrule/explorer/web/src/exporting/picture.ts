@@ -5,6 +5,7 @@ const STYLES = [
   "fill",
   "stroke",
   "stroke-width",
+  "stroke-opacity",
   "stroke-dasharray",
   "stroke-linecap",
   "stroke-linejoin",
