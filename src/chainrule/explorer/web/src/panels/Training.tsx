@@ -139,7 +139,9 @@ export function Training() {
           Reset
         </button>
         <p class="training-place">
-          epoch <b>{now.epoch}</b> of {now.settings.epochs} · step <b>{now.step}</b> of {now.steps_an_epoch}
+          epoch <b>{now.epoch}</b>
+          {/* Who goes on after the last epoch trains as many again: there is no "of" then. */}
+          {now.epoch <= now.settings.epochs ? ` of ${now.settings.epochs}` : ""} · step <b>{now.step}</b> of {now.steps_an_epoch}
         </p>
       </div>
       <FaultText id="training-fault" fault={fault.value} field={null} fields={FIELDS} />
