@@ -14,6 +14,7 @@ async function tabTo(page, wanted, stops) {
       const halo = one.querySelector(".unit-halo");
       return {
         tag: one.tagName.toLowerCase(),
+        type: one.type,
         id: one.id,
         name: (one.getAttribute("aria-label") ?? (labels || one.textContent || "")).replace(/\s+/g, " ").trim().slice(0, 60),
         seen:
@@ -33,7 +34,7 @@ export default async function keyboard({ page }) {
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
   const inDialog = [];
-  await tabTo(page, (stop) => stop.tag === "input" && /^moons|^xor|^circles|^spiral/.test(stop.name), inDialog);
+  await tabTo(page, (stop) => stop.type === "radio", inDialog);
   for (let presses = 0; presses < 12; presses += 1) {
     if (await page.getByRole("radio", { name: /^circles/ }).isChecked()) break;
     await page.keyboard.press("ArrowDown");
