@@ -28,9 +28,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import header
-from chainrule import explorer
 
-WEB = Path(explorer.__file__).parent / "web"
+WEB = Path(__file__).parents[1] / "src" / "chainrule" / "explorer" / "web"
 BOUNDS = {(16,): 100, (512, 512): 300}
 """Milliseconds that no click takes longer than, by hidden layers."""
 LAYERS = {2: ("input", "output"), 3: ("input", "hidden", "output")}
