@@ -126,11 +126,22 @@ export const derivationRequest = computed<DerivationRequest | null>(() => {
   };
 });
 
+let underWay: Promise<unknown> = Promise.resolve();
+
 /** The derivation shown. */
 export const derivation = resource((abort) => {
   const request = derivationRequest.value;
-  return request && api.derivation(request, abort);
+  const asked = request && api.derivation(request, abort);
+  if (asked) underWay = asked.catch(() => null);
+  return asked;
 });
+
+/** What a click also asks for waits until its derivation is there: on one server they would hold each other up. */
+export async function afterDerivation<T>(ask: () => Promise<T>): Promise<T> {
+  await null; // the order of effects is not said: let the derivation's begin
+  await underWay;
+  return ask();
+}
 
 export const steps = computed<DerivationStep[]>(() => derivation.value.value?.steps ?? []);
 /** The step at which the player stands: lit in the drawing and in the derivation at once. */
@@ -143,7 +154,8 @@ export const paths = resource((abort) => {
   const here = at.value;
   const kind = target.value.kind;
   if (!here || kind !== "W") return null;
-  return api.paths({ part: here.part, row: here.row, of: of.value, k: 10 }, abort);
+  const asked = { part: here.part, row: here.row, of: of.value, k: 10 };
+  return afterDerivation(() => api.paths(asked, abort));
 });
 
 /** Selects a weight, a unit's δ, a bias, an input or the cost. */
