@@ -11,6 +11,7 @@ import {
   type MatrixKind,
   type NotationName,
   type Part,
+  type Paths,
   type State,
 } from "./api";
 import { report } from "./problems";
@@ -149,13 +150,21 @@ export const currentStep = computed<DerivationStep | null>(
   () => steps.value[Math.min(step.value, steps.value.length - 1)] ?? null,
 );
 
-/** The largest paths from a selected weight to the cost (E12); null where what is selected has none. */
-export const paths = resource((abort) => {
+const pathsOf = computed(() => `${part.value} ${row.value} ${of.value}`);
+
+const latestPaths = resource((abort) => {
   const here = at.value;
   const kind = target.value.kind;
   if (!here || kind !== "W") return null;
   const asked = { part: here.part, row: here.row, of: of.value, k: 10 };
-  return afterDerivation(() => api.paths(asked, abort));
+  const whose = pathsOf.value;
+  return afterDerivation(async () => ({ whose, found: await api.paths(asked, abort) }));
+});
+
+/** The largest paths from the selected weight to the cost (E12); null for what has none, and until they are there. */
+export const paths = computed<Paths | null>(() => {
+  const latest = latestPaths.value.value;
+  return latest?.whose === pathsOf.value ? latest.found : null;
 });
 
 /** Selects a weight, a unit's δ, a bias, an input or the cost. */

@@ -49,7 +49,7 @@ function Sums({ found }: { found: Paths }) {
 }
 
 export function Ledger() {
-  const found = paths.value.value;
+  const found = paths.value;
   if (!found || target.value.kind !== "W" || found.paths.length === 0) return null;
   return (
     <section class="ledger" aria-label="Path by path">

@@ -54,7 +54,7 @@ function Picture() {
   const shining = light.value;
   const grids = shown.layers.filter((box) => box.mode === "grid");
   const circles = shown.layers.filter((box) => box.mode === "units");
-  const dimmed = target.value.kind === "W" && (paths.value.value?.paths.length ?? 0) > 0;
+  const dimmed = target.value.kind === "W" && (paths.value?.paths.length ?? 0) > 0;
   return (
     <>
       {shown.gaps.map((gap) =>

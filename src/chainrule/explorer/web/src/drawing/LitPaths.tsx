@@ -16,7 +16,7 @@ function line(plan: Layout, first: number, units: readonly number[]): string {
 }
 
 export function LitPaths({ plan }: { plan: Layout }) {
-  const answer = paths.value.value;
+  const answer = paths.value;
   const selected = target.value;
   if (!answer || selected.kind !== "W") return null;
   const largest = largestOf(answer.paths.map((path) => path.value));
