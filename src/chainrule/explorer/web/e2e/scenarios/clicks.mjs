@@ -30,16 +30,34 @@ async function place(page, layer, sizes) {
   return [from[0] + along * (to[0] - from[0]), from[1] + along * (to[1] - from[1])];
 }
 
+/** Waits until nothing has been asked of the server for a moment: the next click is then alone, as a reader's is. */
+function quiet(page) {
+  let pending = 0;
+  let last = Date.now();
+  const changed = (by) => () => {
+    pending += by;
+    last = Date.now();
+  };
+  page.on("request", changed(1));
+  page.on("requestfinished", changed(-1));
+  page.on("requestfailed", changed(-1));
+  return async () => {
+    while (pending > 0 || Date.now() - last < 250) await page.waitForTimeout(50);
+  };
+}
+
 export default async function clicks({ page, asked }) {
+  const settled = quiet(page);
   await open(page, asked);
   const { network } = await ask(page, "state");
   const layers = network.sizes.length - 1;
   await page.locator("svg.network").scrollIntoViewIfNeeded();
-  await page.waitForTimeout(1500);
+  await page.waitForTimeout(1000);
   const seen = [];
   // Clicks on a pooled matrix come nearer to its weights first, and derive nothing: these are not counted.
   for (let tries = 0; seen.length < asked.clicks && tries < 20 * asked.clicks; tries += 1) {
     const layer = 1 + (seen.length % layers);
+    await settled();
     const before = (await view(page)).of;
     await page.evaluate(() => performance.clearMeasures("click-to-derivation"));
     await page.mouse.click(...(await place(page, layer, network.sizes)));
@@ -51,8 +69,6 @@ export default async function clicks({ page, asked }) {
       performance.getEntriesByName("click-to-derivation", "measure").map((one) => one.duration),
     );
     seen.push({ layer, of, ms });
-    // The next click comes when everything that this one asked for is there.
-    await page.waitForTimeout(250);
   }
   return { clicks: seen };
 }
