@@ -11,10 +11,14 @@ export default async function windows({ page, context, address }) {
   const untrained = await facts(page);
   await panel(page, "Training").getByRole("button", { name: "One epoch" }).click();
   await panel(other, "Training").getByText("epoch 1 of").waitFor();
-  const text = () => document.querySelector(".row-facts")?.innerText.replace(/\s+/g, " ");
-  await page.waitForFunction(`(${text})() !== ${JSON.stringify(untrained)}`);
+  const comes = (one, text, wanted) =>
+    one.waitForFunction(
+      ([facts, same]) => (document.querySelector(".row-facts")?.innerText.replace(/\s+/g, " ") === facts) === same,
+      [text, wanted],
+    );
+  await comes(page, untrained, false);
   const here = await facts(page);
-  await other.waitForFunction(`(${text})() === ${JSON.stringify(here)}`);
+  await comes(other, here, true);
   // Another data set in the second window changes the first.
   await open(other, { dataset: "iris", hidden: "4", activation: "tanh", seed: 0 });
   await page.locator(".header-network", { hasText: "iris" }).waitFor();
