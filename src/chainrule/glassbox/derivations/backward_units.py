@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.glassbox.derivations import costs
-from chainrule.glassbox.derivations.example import known
+from chainrule.glassbox.derivations.example import coupling_noise, known
 from chainrule.glassbox.derivations.expressions import (
     Apply,
     Expression,
@@ -213,7 +213,9 @@ def _coupled(sheet: Sheet, layer: int, k: int) -> tuple[list[Step], list[int]]:
     chain = _chain("o", len(da), partials)
     why = "The units of this layer are coupled: z of one moves every a."
     equation = "E5′" if layer == example.L else "E6"
-    return [*steps, sheet.step(equation, "backward", sheet.q("delta", layer, k), expression, why, chain)], above
+    noise = float(coupling_noise(da, example.a[layer][k], column))
+    target = sheet.q("delta", layer, k)
+    return [*steps, sheet.step(equation, "backward", target, expression, why, chain, noise)], above
 
 
 def cost_derivative(sheet: Sheet, k: int) -> Expression:

@@ -7,10 +7,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.glassbox.derivations.example import Example, F
+from chainrule.glassbox.derivations.enclosure import enclose
+from chainrule.glassbox.derivations.example import Example, F, known
 from chainrule.glassbox.derivations.expressions import (
     Apply,
     Expression,
+    Index,
     Negative,
     Number,
     Plus,
@@ -19,6 +21,9 @@ from chainrule.glassbox.derivations.expressions import (
     Quantity,
     Quotient,
 )
+from chainrule.glassbox.derivations.numbers import MOST_DIGITS, agree
+from chainrule.glassbox.derivations.sheet import Sheet
+from chainrule.maths.activations import activation
 from chainrule.maths.costs import Cost
 
 ONE, TWO, HALF = Number(1.0, "1"), Number(2.0, "2"), Number(0.5, "½")
@@ -93,6 +98,71 @@ def terms_of(cost: Cost, a: Any, y: Any) -> Any:
 def _of_one_output(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """See a separable cost, of (m, n) arrays, as a function of one output's a and y, each (m,)."""
     return lambda a, y: np.reshape(function(np.reshape(a, (-1, 1)), np.reshape(y, (-1, 1))), np.shape(a))
+
+
+def summed(sheet: Sheet) -> tuple[Expression, list[int], str]:
+    """(E3) as a sum over outputs, the outputs that it names, and a sentence.
+
+    Of a matched pair it is of z, as the reference has it, where a is so near 0 or 1 that its digits don't give C_i.
+    """
+    example = sheet.example
+    L, cost, C, y = example.L, example.plan.cost, known(example.cost), known(example.y)
+    total, named = sheet.sum(
+        "j", terms_of(cost, example.a[L], y), lambda j: term(cost, sheet.q("a", L, j), sheet.q("y", L, j))
+    )
+    found = in_front(cost, total)
+    if not example.is_matched or agree(enclose(found, MOST_DIGITS), C, sheet.digits):
+        return found, named, f"The cost is {cost.name}, summed over the outputs."
+    found, named = _OF_Z[cost.name](sheet)
+    return found, named, f"The cost, {cost.name}, from z: the digits of a, so near to 0 or 1, don't give it."
+
+
+def _binary_of_z(sheet: Sheet) -> tuple[Expression, list[int]]:
+    """Σ_j [y_j softplus(−z_j) + (1 − y_j) softplus(z_j)], softplus(z) = ln(1 + e^z)."""
+    L, z, y = sheet.example.L, sheet.example.z[sheet.example.L], known(sheet.example.y)
+    softplus = activation("softplus").value
+
+    def term(j: Index) -> Expression:
+        z_j, y_j = sheet.q("z", L, j), sheet.q("y", L, j)
+        wrong, right = (Apply("named", (at,), softplus, name="softplus") for at in (Negative(z_j), z_j))
+        return Plus((Product((y_j, wrong)), Product((_minus(ONE, y_j), right))))
+
+    return sheet.sum("j", y * softplus(-z) + (1 - y) * softplus(z), term)
+
+
+def _cross_entropy_of_z(sheet: Sheet) -> tuple[Expression, list[int]]:
+    """Σ_j y_j (z_t − z_j) + (Σ_j y_j) ln Σ_o e^(z_o − z_t), with t the largest z; the first factor is left out if 1."""
+    L, z, y = sheet.example.L, sheet.example.z[sheet.example.L], known(sheet.example.y)
+    t = int(z.argmax())
+    top = sheet.q("z", L, t)
+    shares, of_shares = sheet.sum(
+        "o", np.exp(z - z[t]), lambda o: Apply("exp", (_minus(sheet.q("z", L, o), top),), np.exp)
+    )
+    distance, named = sheet.sum(
+        "j", y * (z[t] - z), lambda j: Product((sheet.q("y", L, j), _minus(top, sheet.q("z", L, j))))
+    )
+    logarithm: Expression = _ln(shares)
+    if y.sum() != 1:
+        logarithm = Product((sheet.sum("j", y, lambda j: sheet.q("y", L, j))[0], logarithm))
+    return Plus((distance, logarithm)), list(dict.fromkeys([t, *named, *of_shares]))
+
+
+def _poisson_of_z(sheet: Sheet) -> tuple[Expression, list[int]]:
+    """Σ_j (a_j − y_j z_j): ln a_j is z_j."""
+    L, y = sheet.example.L, known(sheet.example.y)
+
+    def term(j: Index) -> Expression:
+        return _minus(sheet.q("a", L, j), Product((sheet.q("y", L, j), sheet.q("z", L, j))))
+
+    return sheet.sum("j", sheet.example.a[L] - y * sheet.example.z[L], term)
+
+
+# by name of the cost, whose matched pair has one activation
+_OF_Z: dict[str, Callable[[Sheet], tuple[Expression, list[int]]]] = {
+    "binary_cross_entropy": _binary_of_z,
+    "cross_entropy": _cross_entropy_of_z,
+    "poisson": _poisson_of_z,
+}
 
 
 def whole(example: Example) -> Apply:

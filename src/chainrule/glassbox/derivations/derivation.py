@@ -195,13 +195,18 @@ def derive(
     example = pass_example(net, x, y, o, with_cost=o is None)
     if o is not None:
         hand = replace(hand, objective=Quantity("a", net.L, (o,), float(example.a[net.L][o])))
-    steps = _FORMS[form](example, hand, int(terms), digits).steps(target)
+    with np.errstate(over="ignore"):  # what comes of it is refused, or is no more than an order of terms
+        value = _value(example, target)
+        if not np.isfinite(value).all():
+            expected, hint = "a derivative that float64 holds", "Scale x, or draw smaller weights."
+            raise InputError(text(f"of={str(target)!r}", expected=expected, got="one beyond it", hint=hint))
+        steps = _FORMS[form](example, hand, int(terms), digits).steps(target)
     return Derivation(
         net,
         example.a[0],
         example.y,
         target,
-        _value(example, target),
+        value,
         steps,
         hand,
         form,  # type: ignore[arg-type] # one of the two

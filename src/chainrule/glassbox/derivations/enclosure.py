@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from itertools import product
 from typing import Any
@@ -26,7 +27,7 @@ from chainrule.glassbox.derivations.expressions import (
     Sum,
     Transposed,
 )
-from chainrule.glassbox.derivations.numbers import Interval, image, rounding, rounding_of
+from chainrule.glassbox.derivations.numbers import Interval, image, outward, rounding, rounding_of
 
 
 def enclose(of: Expression, digits: int) -> Interval:
@@ -56,6 +57,9 @@ def enclose(of: Expression, digits: int) -> Interval:
             return _times(enclose(top, digits), _inverse(enclose(bottom, digits)))
         case Apply(arguments=(argument,), function=function, jacobian=jacobian) if jacobian is not None:
             return _coupled(function, jacobian, enclose(argument, digits))
+        case Apply(kind="ln", arguments=(argument,)):
+            low, high = enclose(argument, digits)
+            return _ln(low), _ln(high)
         case Apply(arguments=parts, function=function):
             return image(function, [enclose(part, digits) for part in parts])
         case MatrixProduct(factors=parts):
@@ -70,8 +74,14 @@ def enclose(of: Expression, digits: int) -> Interval:
             raise AssertionError("a partial derivative is a symbol")
 
 
+def _ln(of: Any) -> float:
+    """Give ln of an interval's end: −∞ where it reaches 0 or beyond, as 1 − a does of an a that prints as 1."""
+    return math.log(of) if of > 0 else -math.inf
+
+
 def _plus(one: Interval, other: Interval) -> Interval:
-    return one[0] + other[0], one[1] + other[1]
+    low, high = outward(one[0] + other[0], one[1] + other[1])
+    return _ends(low, high)
 
 
 def _times(one: Interval, other: Interval) -> Interval:
@@ -90,18 +100,27 @@ def _inverse(of: Interval) -> Interval:
 
 
 def _matmul(one: Interval, other: Interval) -> Interval:
-    """By midpoints and radii: |AB − CD| ≤ |C|·r_D + r_C·(|D| + r_D), entry by entry."""
+    """By midpoints and radii: |AB − CD| ≤ |C|·r_D + r_C·(|D| + r_D), entry by entry; and what rounding does to sums."""
     (c, r), (d, s) = _centred(one), _centred(other)
-    middle, radius = c @ d, np.abs(c) @ s + r @ (np.abs(d) + s)
+    rounded = d.shape[0] * np.finfo(np.float64).eps * np.abs(d)
+    middle, radius = c @ d, np.abs(c) @ (s + rounded) + r @ (np.abs(d) + s)
     return middle - radius, middle + radius
 
 
 def _coupled(function: Any, jacobian: Any, of: Interval) -> Interval:
-    """To first order, with a hundredth more: intervals of printed numbers are narrow."""
+    """To first order, with a hundredth more, and in the corners of the largest and the smallest value.
+
+    Where each entry rises or falls with each argument all the way, as softmax does, these corners are the ends.
+    """
     middle, radius = _centred(of)
-    centre = np.asarray(function(middle))
-    spread = 1.01 * (np.abs(jacobian(middle)) @ np.ravel(radius)).reshape(centre.shape)
-    return _ends(centre - spread, centre + spread)
+    centre, slopes = np.asarray(function(middle)), jacobian(middle)
+    spread = 1.01 * (np.abs(slopes) @ np.ravel(radius)).reshape(centre.shape)
+    towards = np.sign(slopes).reshape(-1, *middle.shape) * radius
+    low, high = (
+        np.array([np.ravel(function(middle + sign * way))[i] for i, way in enumerate(towards)]).reshape(centre.shape)
+        for sign in (-1, 1)
+    )
+    return _ends(*outward(np.fmin(low, centre - spread), np.fmax(high, centre + spread)))
 
 
 def _centred(of: Interval) -> tuple[Any, Any]:

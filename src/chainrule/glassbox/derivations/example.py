@@ -15,6 +15,7 @@ from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
 
 F: TypeAlias = NDArray[np.float64]
+_SOURCE = "cr.diagnose(net, X, Y) says where it comes from."
 
 
 @dataclass(frozen=True)
@@ -106,25 +107,30 @@ def pass_example(net: Network, x: ArrayLike, y: ArrayLike | None, output: int | 
         cost,
     )
     _refuse_what_is_not_finite(example)
+    if with_cost and not np.isfinite(known(cost)):
+        raise InputError(text("x: C_i", expected="a finite number", got=str(cost), hint=_SOURCE))
     return example
+
+
+def coupling_noise(da: F, a: F, entries: F) -> Any:
+    """What rounding may do to Σ_o ∂C/∂a_o ∂a_o/∂z_k of coupled units, entries (n,) of one k, or (n, n).
+
+    The reference finds it without ∂a/∂z, of which 1 − a_k has lost its digits where a_k is near 1.
+    """
+    scale = np.maximum(np.abs(a), np.abs(entries).max(axis=0))
+    return (len(da) + 8) * np.finfo(np.float64).eps * np.abs(da).sum() * scale
 
 
 def _refuse_what_is_not_finite(example: Example) -> None:
     layers = range(1, example.L + 1)
     forward = [(name, at, values) for at in layers for name, values in (("z", example.z[at]), ("a", example.a[at]))]
     slopes = [("g'", at, example.slope[at]) for at in layers]
-    for name, layer, values in (*forward, *slopes, *(("δ", at, example.delta[at]) for at in reversed(layers))):
+    back = [(name, at, by[at]) for at in reversed(layers) for name, by in (("∂/∂a", example.da), ("δ", example.delta))]
+    for name, layer, values in (*forward, *slopes, *back):
         if values is not None and not np.isfinite(values).all():
             unit = int(np.argmin(np.isfinite(values)))
-            hint = "cr.diagnose(net, X, Y) says where it comes from."
-            raise InputError(
-                text(
-                    f"x: {name} of layer {layer}",
-                    expected="finite numbers",
-                    got=f"{values[unit]} in unit {unit}",
-                    hint=hint,
-                )
-            )
+            got = f"{values[unit]} in unit {unit}"
+            raise InputError(text(f"x: {name} of layer {layer}", expected="finite numbers", got=got, hint=_SOURCE))
 
 
 def known(value: Any) -> Any:

@@ -11,7 +11,6 @@ from chainrule.glassbox.derivations.expressions import (
     Expression,
     Index,
     Negative,
-    Number,
     Plus,
     Product,
     Quantity,
@@ -55,31 +54,29 @@ def activation(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
         return sheet.step(
             "E2", "forward", target, own, f"The activation function, {g.name}, takes all units of the layer at once."
         ), []
-    shift = float(z.max()) if np.abs(z).max() > 500 else 0.0  # e^z must not overflow; a share stays the same
+    top = int(z.argmax()) if np.abs(z).max() > 500 else None  # e^z must not overflow; a share stays the same
 
     def power(o: Index) -> Expression:
         z_o: Expression = sheet.q("z", layer, o)
-        if shift:
-            z_o = Plus((z_o, Negative(Number(shift, f"{shift:.17g}"))))
+        if top is not None:
+            z_o = Plus((z_o, Negative(sheet.q("z", layer, top))))
         return Apply("exp", (z_o,), np.exp)
 
-    total, named = sheet.sum("o", np.exp(z - shift), power)
-    why = "Shares of the layer by softmax: each e^z over the sum of all."
-    return sheet.step("E2", "forward", target, Quotient(power(j), total), why), named
+    total, named = sheet.sum("o", np.exp(z - (0.0 if top is None else z[top])), power)
+    why = "Shares of the layer by softmax: each e^z over the sum of all" + (
+        "." if top is None else ", all divided by the largest, lest they overflow."
+    )
+    used = named if top is None else list(dict.fromkeys([top, *named]))
+    return sheet.step("E2", "forward", target, Quotient(power(j), total), why), used
 
 
 def cost(sheet: Sheet) -> tuple[Step, list[int]]:
     """(E3) C_i, and the outputs that it names."""
     example, cost = sheet.example, sheet.example.plan.cost
-    L, target = example.L, Quantity("cost", example.L, (), known(example.cost))
+    target = Quantity("cost", example.L, (), known(example.cost))
     if not cost.separable:
         return sheet.step(
             "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
         ), []
-
-    def term(j: Index) -> Expression:
-        return costs.term(cost, sheet.q("a", L, j), sheet.q("y", L, j))
-
-    total, named = sheet.sum("j", costs.terms_of(cost, example.a[L], known(example.y)), term)
-    why = f"The cost is {cost.name}, summed over the outputs."
-    return sheet.step("E3", "forward", target, costs.in_front(cost, total), why), named
+    expression, named, why = costs.summed(sheet)
+    return sheet.step("E3", "forward", target, expression, why), named

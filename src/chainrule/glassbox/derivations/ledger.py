@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class PathLedger:
                         if isinstance(factor, Quantity)
                     ],
                     "value": path.value,
-                    "share": path.share,
+                    "share": path.share if math.isfinite(path.share) else None,
                 }
                 for path in self.paths
             ],

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.glassbox.derivations import costs
-from chainrule.glassbox.derivations.example import Example, F, known
+from chainrule.glassbox.derivations.example import Example, F, coupling_noise, known
 from chainrule.glassbox.derivations.expressions import (
     Apply,
     Diagonal,
     Expression,
     Hadamard,
-    Index,
     Kind,
     MatrixProduct,
     Negative,
@@ -25,8 +24,10 @@ from chainrule.glassbox.derivations.expressions import (
     Quantity,
     Sum,
     Transposed,
+    Value,
 )
 from chainrule.glassbox.derivations.notations import Notation
+from chainrule.glassbox.derivations.sheet import Sheet
 from chainrule.glassbox.derivations.steps import Direction, Step
 from chainrule.glassbox.derivations.target import Target
 
@@ -71,8 +72,9 @@ class MatrixForm:
         expression: Expression,
         why: str,
         chain: Expression | None = None,
+        noise: Value = 0.0,
     ) -> Step:
-        return Step(equation, direction, target, expression, why, chain, self._notation, self._digits)
+        return Step(equation, direction, target, expression, why, chain, self._notation, self._digits, noise)
 
     def _through(self, layer: int, vector: Expression, forward: bool) -> MatrixProduct:
         """W times a vector of the layer below, or Wᵀ times one of its own layer, in the notation's layout."""
@@ -122,22 +124,13 @@ class MatrixForm:
 
     def _cost(self) -> Step:
         example, cost = self._example, self._example.plan.cost
-        a, y = self._q("a", example.L), self._q("y", example.L)
         target = Quantity("cost", example.L, (), known(example.cost))
         if not cost.separable:
             return self._step(
                 "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
             )
-        n = len(example.a[example.L])
-        pairs = list(zip(np.ravel(known(a.value)).tolist(), np.ravel(known(y.value)).tolist(), strict=True))
-
-        def output(j: Index) -> Expression:
-            of_a, of_y = (None, None) if isinstance(j, str) else pairs[j]
-            return costs.term(cost, Quantity("a", example.L, (j,), of_a), Quantity("y", example.L, (j,), of_y))
-
-        total: Expression = Sum("j", n, output("j"), tuple(map(output, range(n)))) if n > 1 else output(0)
-        why = f"The cost is {cost.name}, summed over the outputs."
-        return self._step("E3", "forward", target, costs.in_front(cost, total), why)
+        expression, _, why = costs.summed(Sheet(example, self._notation, self._terms, self._digits))
+        return self._step("E3", "forward", target, expression, why)
 
     # --- backward ---------------------------------------------------------------------------------------------------
     def _backward(self, last: int) -> list[Step]:
@@ -191,8 +184,11 @@ class MatrixForm:
             by_z = (Partial(objective, above), Partial(above, z))
             from_z_to_z = notation.from_z_to_z or example.output is not None
             chain = by_z if from_z_to_z else (by_z[0], Partial(above, a_here), Partial(a_here, z))
+        noise: Value = 0.0
         if slope is None:
             jacobian = self._q("dadz", layer)
+            entries = example.jacobian(layer)
+            noise = self._vector(coupling_noise(known(example.da[layer]), example.a[layer], entries))
             # ∂C/∂z_k = Σ_o ∂C/∂a_o ∂a_o/∂z_k
             product = MatrixProduct((vector, jacobian) if notation.rows else (Transposed(jacobian), vector))
             why = f"The units of the layer are coupled by {g.name}: its full ∂a/∂z."
@@ -205,7 +201,7 @@ class MatrixForm:
             why = "From a to z: times the slopes."
             if not with_da:
                 why = f"Back through the weights of layer {notation.number(layer + 1)}, then through the slopes."
-        return [*steps, self._step(equation, "backward", target, found, why, Product(chain))]
+        return [*steps, self._step(equation, "backward", target, found, why, Product(chain), noise)]
 
     def _into_activation(self, layer: int) -> Step:
         """(E9), or what (E5) begins with."""

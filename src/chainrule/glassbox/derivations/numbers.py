@@ -17,12 +17,15 @@ from chainrule.errors import InputError, text
 DIGITS = 6
 """So many significant digits are printed, unless `digits` says otherwise."""
 
+MOST_DIGITS = 17
+"""They print a float64 in full."""
+
 
 def check_digits(digits: Any) -> int:
     """Read `digits`, 2 to 17. Raises InputError."""
-    if isinstance(digits, bool) or not isinstance(digits, int | np.integer) or not 2 <= digits <= 17:
-        hint = "17 digits print a float64 in full."
-        raise InputError(text("digits", expected="a whole number 2 to 17", got=repr(digits), hint=hint))
+    if isinstance(digits, bool) or not isinstance(digits, int | np.integer) or not 2 <= digits <= MOST_DIGITS:
+        hint = f"{MOST_DIGITS} digits print a float64 in full."
+        raise InputError(text("digits", expected=f"a whole number 2 to {MOST_DIGITS}", got=repr(digits), hint=hint))
     return int(digits)
 
 
@@ -55,7 +58,10 @@ def rounding(value: float, digits: int = DIGITS) -> tuple[float, float]:
     shown = float(printed(value, digits))
     if shown == value:
         return value, value
-    half = 0.5 * 10.0 ** (math.floor(math.log10(abs(shown))) - digits + 1)
+    half = 0.5 * 10.0 ** (math.floor(math.log10(abs(value if math.isinf(shown) else shown))) - digits + 1)
+    if math.isinf(shown):  # rounded up past the largest float
+        inner = math.copysign(float(Decimal(printed(abs(value), digits)) - Decimal(half)), value)
+        return (inner, shown) if value > 0 else (shown, inner)
     return float(np.nextafter(shown - half, -math.inf)), float(np.nextafter(shown + half, math.inf))
 
 
@@ -68,15 +74,24 @@ def rounding_of(values: Any, digits: int = DIGITS) -> tuple[Any, Any]:
     return low.reshape(np.shape(values)), high.reshape(np.shape(values))
 
 
+_LEAST = 1e-320
+"""Products that are smaller than the normal floats have lost digits: a sum of a thousand of them so much."""
+
+
 def agree(bounds: tuple[Any, Any], value: Any, digits: int = DIGITS) -> bool:
     """Say whether a printed value can be what printed operands give: whether the two intervals meet everywhere."""
     low, high = rounding_of(value, digits)
     slack = 1e-12 * np.maximum(np.abs(bounds[0]), np.abs(bounds[1]))  # of float64's own rounding, in long sums
-    slack = np.where(np.isfinite(slack), slack, 0.0)
+    slack = np.where(np.isfinite(slack), slack, 0.0) + _LEAST
     return bool(np.all((bounds[0] - slack <= high) & (low <= bounds[1] + slack)))
 
 
 Interval = tuple[NDArray[np.float64] | float, NDArray[np.float64] | float]
+
+
+def outward(low: Any, high: Any) -> tuple[Any, Any]:
+    """Widen an interval by what float64's rounding may have taken from its ends, one place each; 0 is exact."""
+    return np.where(low == 0, low, np.nextafter(low, -np.inf)), np.where(high == 0, high, np.nextafter(high, np.inf))
 
 
 def image(function: Callable[..., Any], arguments: list[Interval], samples: int = 9) -> Interval:
@@ -92,7 +107,7 @@ def image(function: Callable[..., Any], arguments: list[Interval], samples: int 
             at = [np.asarray(low + t * (high - low)) for t, (low, high) in zip(corner, arguments, strict=True)]
             found.append(function(*map(np.atleast_1d, at)))
     stacked = np.array(found)
-    low, high = stacked.min(axis=0), stacked.max(axis=0)
+    low, high = outward(np.fmin.reduce(stacked), np.fmax.reduce(stacked))  # NaN is where no argument can have been
     if np.ndim(arguments[0][0]) == 0:
         return float(low.ravel()[0]), float(high.ravel()[0])
     return low, high

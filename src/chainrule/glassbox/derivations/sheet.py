@@ -63,9 +63,10 @@ class Sheet:
         expression: Expression,
         why: str,
         chain: Expression | None = None,
+        noise: float = 0.0,
     ) -> Step:
         """Make a step in the notation."""
-        return Step(equation, direction, target, expression, why, chain, self.notation, self.digits)
+        return Step(equation, direction, target, expression, why, chain, self.notation, self.digits, noise)
 
     def sum(self, letter: str, values: F, term: Callable[[Index], Expression]) -> tuple[Expression, list[int]]:
         """Σ with its largest terms written out, and the units that these name; a single term is no sum."""

@@ -40,6 +40,7 @@ class Step:
     chain: Expression | None
     notation: Notation
     digits: int
+    noise: Value = 0.0  # what float64's rounding does to a value that was found in another way than by the formula
 
     def __str__(self) -> str:
         from chainrule.glassbox.writing.text import step
@@ -98,7 +99,8 @@ class Step:
 
     def bounds(self) -> Interval:
         """What the printed operands allow the value to be: the ends of an interval, floats or matrices."""
-        return enclose(self.expression, self.digits)
+        low, high = enclose(self.expression, self.digits)
+        return low - self.noise, high + self.noise
 
     def agrees(self) -> bool:
         """Whether the printed value is one that the printed operands allow."""

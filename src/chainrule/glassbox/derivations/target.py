@@ -54,7 +54,7 @@ def read_target(net: Network, of: Any) -> Target:
 
 def read_output(net: Network, output: Any) -> int | None:
     """Read `output`: a number of an output, None for the cost. Raises InputError."""
-    if output == "cost":
+    if isinstance(output, str) and output == "cost":
         return None
     if output is None and net.sizes[-1] == 1:
         return 0

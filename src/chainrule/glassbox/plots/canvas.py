@@ -50,3 +50,11 @@ def centred(*arrays: NDArray[Any]) -> Normalize:
 def without_box(ax: Axes) -> None:
     """Leave the left and the lower axis of the four."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def check_names(name: str, given: Any, n: int, hint: str) -> None:
+    """See that there are n names, or none. Raises InputError."""
+    is_list = not isinstance(given, str) and hasattr(given, "__len__")
+    if given is not None and (not is_list or len(given) != n):
+        got = f"{len(given)} names" if is_list else repr(given)
+        raise InputError(text(name, expected=f"{n} names", got=got, hint=hint))

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text, unknown_name
 from chainrule.glassbox.derivations.example import Example, pass_example
-from chainrule.glassbox.plots.canvas import DIVERGING, GREY, axes_for, centred
+from chainrule.glassbox.plots.canvas import DIVERGING, GREY, axes_for, centred, check_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -315,7 +315,4 @@ def _check_settings(
         ("feature_names", feature_names, net.sizes[0]),
         ("output_names", output_names, net.sizes[-1]),
     ):
-        if given is not None and (isinstance(given, str) or len(given) != n):
-            hint = "Each unit needs its name, in their order."
-            got = repr(given) if isinstance(given, str) else f"{len(given)} names"
-            raise InputError(text(name, expected=f"{n} names", got=got, hint=hint))
+        check_names(name, given, n, "Each unit needs its name, in their order.")

@@ -13,7 +13,7 @@ from chainrule.derivatives.outputs import read_output
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text
 from chainrule.glassbox.derivations.example import pass_example
-from chainrule.glassbox.plots.canvas import BLUE, DIVERGING, GREY, ORANGE, axes_for, centred, without_box
+from chainrule.glassbox.plots.canvas import BLUE, DIVERGING, GREY, ORANGE, axes_for, centred, check_names, without_box
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -238,10 +238,7 @@ def _check_layout(n_0: int, shape: Any, names: Any, at_most: Any) -> None:
     ):
         hint = "Leave it out to draw bars."
         raise InputError(text("shape", expected=f"(rows, columns) with {n_0} pixels", got=repr(shape), hint=hint))
-    if names is not None and (isinstance(names, str) or len(names) != n_0):
-        hint = "Each input needs its name, in the order of x."
-        got = repr(names) if isinstance(names, str) else f"{len(names)} names"
-        raise InputError(text("feature_names", expected=f"{n_0} names", got=got, hint=hint))
+    check_names("feature_names", names, n_0, "Each input needs its name, in the order of x.")
     if not is_count(at_most):
         hint = "The default is 20."
         raise InputError(text("at_most", expected="a whole number ≥ 1", got=repr(at_most), hint=hint))

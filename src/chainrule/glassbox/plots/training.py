@@ -104,6 +104,8 @@ def _curves(history: Any, what: Any) -> dict[str, np.ndarray[Any, Any]]:
     if history.epochs == 0:
         hint = "There is nothing to draw; history.message says why."
         raise InputError(text("history", expected="at least one finished epoch", got="none", hint=hint))
+    if not isinstance(what, Sequence):
+        raise unknown_name("what", what, _CURVES)
     names = [what] if isinstance(what, str) else list(what)
     if not names:
         hint = "The default is ('cost',)."

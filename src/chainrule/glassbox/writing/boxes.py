@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -148,6 +149,17 @@ Box: TypeAlias = (
     | Sized
     | Remainder
 )
+
+_UNPRINTABLE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\ud800-\\udfff\\u202a-\\u202e\\u2066-\\u2069]")
+
+
+def printable(words: str) -> str:
+    """Put a replacement for what no page or terminal may get: controls, halves of characters, turns of direction.
+
+    A name of the user's own may bring them.
+    """
+    return _UNPRINTABLE.sub("\ufffd", words)
+
 
 DOTS = {"⋯", "⋮", "⋱", "…"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from chainrule.glassbox.derivations.derivation import Derivation
 from chainrule.glassbox.derivations.notations import Notation
@@ -19,6 +18,7 @@ from chainrule.glassbox.writing.layout import (
     sections,
     step_lines,
 )
+from chainrule.glassbox.writing.mathml import escape
 
 STYLE = """
 .chainrule { --ink: #1b1e23; --faint: #5b6470; --line: #d9dde3; --mark: #0b5cad; --wash: #f5f7fa; --paper: #fff;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -148,7 +149,7 @@ def path_lines(ledger: PathLedger, notation: Notation, digits: int) -> list[Path
             symbols.box(path.product),
             numbers.box(path.product),
             value_box(path.value, digits),
-            f"{100 * path.share:.1f} %".replace("-", "−"),
+            f"{100 * path.share:.1f} %".replace("-", "−") if math.isfinite(path.share) else "–",
         )
         for path in ledger.paths
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import html
 import re
-from html import escape
 
 from chainrule.glassbox.derivations.expressions import Expression, Quantity
 from chainrule.glassbox.derivations.notations import Notation
@@ -28,6 +28,7 @@ from chainrule.glassbox.writing.boxes import (
     Words,
     is_tall,
     pieces,
+    printable,
     width,
 )
 from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
@@ -204,3 +205,8 @@ def _shape(shape: tuple[int, int]) -> str:
 def _kept(words: str) -> str:
     """Words with the spaces at their ends, which MathML else drops."""
     return escape(re.sub(r"^ | $", "\u00a0", words))
+
+
+def escape(words: str) -> str:
+    """Write words as a page may have them."""
+    return html.escape(printable(words))

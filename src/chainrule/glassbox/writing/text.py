@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from chainrule.errors import InputError, is_count, text
 from chainrule.glassbox.derivations.expressions import Expression, Quantity
 from chainrule.glassbox.derivations.notations import Notation
 from chainrule.glassbox.derivations.numbers import DIGITS
@@ -30,6 +32,7 @@ from chainrule.glassbox.writing.boxes import (
     is_compound,
     is_tall,
     pieces,
+    printable,
 )
 from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from chainrule.glassbox.derivations.steps import Step
 
 _BOLD, _FAINT, _NUMBER, _RESULT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[1;32m", "\x1b[0m"
+_STYLES = re.compile(f"({'|'.join(map(re.escape, (_BOLD, _FAINT, _NUMBER, _RESULT, _PLAIN)))})")
 _MARGIN = 7  # equation numbers stand in it: "(E14) "
 
 
@@ -49,6 +53,9 @@ def render(derivation: Derivation, colour: bool = False, width: int = 100, about
     from chainrule.glassbox.writing.layout import definition_line as defined
     from chainrule.glassbox.writing.layout import digits, ledger_sums, network_line, path_lines, result, sections
 
+    if not is_count(width):
+        hint = "A page is 100 wide; less than 40 are taken as 40."
+        raise InputError(text("width", expected="a whole number ≥ 1", got=repr(width), hint=hint))
     page = _Page(colour, max(width, 40))
     found, value = result(derivation)
     page.add(f"{written(found)}: {derivation.title}", _BOLD)
@@ -90,7 +97,12 @@ class _Page:
         self._lines: list[str] = []
 
     def text(self) -> str:
-        return "\n".join(self._lines) + "\n"
+        return "\n".join(map(self._printable, self._lines)) + "\n"
+
+    def _printable(self, line: str) -> str:
+        """A line without controls, but for the styles of its own."""
+        parts = _STYLES.split(line) if self._colour else [line]
+        return "".join(part if i % 2 else printable(part) for i, part in enumerate(parts))
 
     def _in(self, style: str, content: str) -> str:
         return f"{style}{content}{_PLAIN}" if self._colour and style and content else content
