@@ -191,6 +191,8 @@ export interface Decision {
   values: number[][];
   classes: string[];
   points: [x: number, y: number, c: number][];
+  /** The row of part all that each point is. */
+  rows: number[];
 }
 
 export interface OpenRequest {

@@ -71,22 +71,50 @@ function accept(next: State): void {
   batch(() => {
     state.value = next;
     acceptTraining(next.training);
-    keepWithin(next);
+    const asked = before === null || !other;
+    for (const absent of keepWithin(next)) if (asked) report(new Error(absent));
     version.value = next.version;
   });
 }
 
-/** The selection is kept where the network and the data still have it, else falls back to the first. */
-function keepWithin(next: State): void {
+/**
+ * The selection is kept where the network and the data still have it, else falls back to the first. Gives what is not
+ * there, in words: an address may ask for anything.
+ */
+function keepWithin(next: State): string[] {
+  const absent: string[] = [];
   if (next.data) {
-    if (!next.data.rows[part.value]) part.value = next.data.rows.test ? "test" : next.data.rows.train ? "train" : "all";
-    if (row.value >= next.data.rows[part.value]) row.value = 0;
+    const { rows, name } = next.data;
+    if (!rows[part.value]) {
+      const there = rows.test ? "test" : rows.train ? "train" : "all";
+      if (part.value !== "test") absent.push(`${name} has no part ${part.value}: ${there} is shown.`);
+      part.value = there;
+    }
+    const count = rows[part.value];
+    if (row.value >= count) {
+      absent.push(`row: expected a row 0 to ${count - 1} of part ${part.value}, got ${row.value}. Row 0 is shown.`);
+      row.value = 0;
+    }
   }
   if (next.network && !fits(target.value, next.network.sizes, next.network.bias)) {
+    absent.push(`of: the network ${next.network.sizes.join("-")} has no ${of.value}. The cost is derived.`);
     of.value = "cost";
     step.value = 0;
   }
   if (next.network && Number(output.value) >= (next.network.sizes.at(-1) ?? 0)) output.value = "cost";
+  return absent;
+}
+
+/** Shows what was opened, from its first row on: at once, so that nothing of before is asked of the new network. */
+export function showOpened(opened: State): void {
+  batch(() => {
+    training.value = null;
+    row.value = 0;
+    of.value = "cost";
+    output.value = "cost";
+    step.value = 0;
+    accept(opened);
+  });
 }
 
 /** Fetches the state, and again whenever an answer carries another version. Call once. */

@@ -1,7 +1,7 @@
 /** Training as the server tells it: one poll for the whole page, which is also how a change elsewhere is noticed. */
 
 import { signal } from "@preact/signals";
-import { api, connected, type TrainAction, type Training, type TrainingSettings } from "./api";
+import { api, connected, type Training } from "./api";
 import { mergeHistory } from "./history";
 import { report } from "./problems";
 
@@ -13,18 +13,6 @@ const IDLE_MS = 2000;
 
 export function acceptTraining(answer: Training): void {
   training.value = { ...answer, history: mergeHistory(training.value?.history ?? null, answer.history) };
-}
-
-/** Starts, pauses, resets …; errors go to the banner. */
-export async function train(action: TrainAction, settings?: Partial<TrainingSettings>, activation?: string): Promise<void> {
-  try {
-    const answer = await api.train({ action, ...(settings ? { settings } : {}), ...(activation ? { activation } : {}) });
-    if (action === "reset") training.value = null;
-    acceptTraining(answer);
-    again(RUNNING_MS);
-  } catch (error) {
-    report(error);
-  }
 }
 
 let timer: ReturnType<typeof setTimeout> | undefined;

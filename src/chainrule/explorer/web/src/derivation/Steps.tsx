@@ -1,22 +1,21 @@
 /** The steps, as the server has set them. The current one is marked, and kept in sight. */
 
 import { useSignalEffect } from "@preact/signals";
-import { memo } from "preact/compat";
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { DerivationStep, Direction } from "../api";
 import { derivation, step, steps } from "../store";
 import { position } from "../player/playback";
 
 const HEADINGS: Record<Direction, string> = { forward: "Forward", backward: "Backward", gradient: "Gradient" };
 
-const One = memo(function One({ html, index, heading }: { html: string; index: number; heading: string | null }) {
+function One({ html, index, heading }: { html: string; index: number; heading: string | null }) {
   return (
     <>
       {heading === null ? null : <h3 class="steps-heading">{heading}</h3>}
       <div class="one-step" data-index={index} dangerouslySetInnerHTML={{ __html: html }} />
     </>
   );
-});
+}
 
 function headingOf(all: readonly DerivationStep[], index: number): string | null {
   const here = all[index]!.direction;
@@ -60,11 +59,14 @@ export function Steps() {
     const chosen = (event.target as Element).closest<HTMLElement>(".one-step")?.dataset["index"];
     if (chosen !== undefined) step.value = Number(chosen);
   };
+  // Made once for a derivation: another step doesn't set all of them anew.
+  const written = useMemo(
+    () => all.map((one, index) => <One key={index} html={one.html} index={index} heading={headingOf(all, index)} />),
+    [all],
+  );
   return (
     <div class="steps chainrule" ref={list} tabIndex={0} role="region" aria-label="Steps" onClick={onClick}>
-      {all.map((one, index) => (
-        <One key={index} html={one.html} index={index} heading={headingOf(all, index)} />
-      ))}
+      {written}
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** The weights between two small layers, an edge each. */
 
 import { useComputed } from "@preact/signals";
-import { memo } from "preact/compat";
+import { useMemo } from "preact/hooks";
 import { css, position, rgbAt } from "../colour";
 import { dark } from "../theme";
 import { unitCentre, type Gap, type LayerBox } from "./layout";
@@ -34,7 +34,7 @@ interface Line {
 }
 
 /** All edges. Apart, so that a step or a selection doesn't draw them anew. */
-const Lines = memo(function Lines({ lines, below, above }: { lines: Line[]; below: LayerBox; above: LayerBox }) {
+function Lines({ lines, below, above }: { lines: Line[]; below: LayerBox; above: LayerBox }) {
   // Many edges are thinner each, and the small ones recede: else none could be told from another.
   const widest = 2.7 * Math.min(1, Math.sqrt(48 / Math.max(1, lines.length)));
   return (
@@ -51,7 +51,7 @@ const Lines = memo(function Lines({ lines, below, above }: { lines: Line[]; belo
       ))}
     </>
   );
-});
+}
 
 export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Light | null; dimmed: boolean }) {
   const lines = useComputed<Line[]>(() => {
@@ -62,11 +62,12 @@ export function Edges({ gap, below, above, light, dimmed }: Ends & { light: Ligh
     return all.sort((one, other) => Math.abs(one.place) - Math.abs(other.place));
   });
   const lit = light && light.gap === gap.layer ? lines.value.filter(({ j, k }) => isWeightLit(light, gap.layer, j, k)) : [];
+  const all = useMemo(() => <Lines lines={lines.value} below={below} above={above} />, [lines.value, below, above]);
   const band = lit.length > LIT_AT_MOST;
   return (
     <g class={dimmed ? "edges dimmed" : "edges"}>
       {band ? <rect class="gap-lit" x={gap.x + 4} y={gap.box.y} width={gap.width - 8} height={gap.box.height} /> : null}
-      <Lines lines={lines.value} below={below} above={above} />
+      {all}
       {(band ? [] : lit).map(({ j, k }) => (
         <path
           key={`${j},${k}`}

@@ -2,7 +2,7 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { api, type Decision as Answered } from "../api";
+import { api, type Decision as Answer } from "../api";
 import { css, inkAt, largestOf, rgbOf } from "../colour";
 import { number } from "../numbers";
 import { at, goToRow, part, row, shownRow } from "../store";
@@ -15,9 +15,6 @@ import { Panel } from "./Panel";
 import { nearest, towards, type Point } from "./plane";
 import { linear, type Scale } from "./scale";
 
-/** With the row of part all that each point is. */
-type Answer = Answered & { rows: number[] };
-
 const RESOLUTION = 64;
 /** A click this near to a point, in pixels, means it. */
 const NEAR = 14;
@@ -29,7 +26,7 @@ export function Decision() {
   // The map is that of the network, whatever the row.
   const { answer, fault } = useAsked((abort) => {
     if (!ready.value) return null;
-    return onScreen.value ? (api.decision(RESOLUTION, abort) as Promise<Answer>) : "later";
+    return onScreen.value ? api.decision(RESOLUTION, abort) : "later";
   });
   const shown = answer.value;
   const isDark = dark.value;

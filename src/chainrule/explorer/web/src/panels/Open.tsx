@@ -1,10 +1,10 @@
 /** Chooses a data set and a shape for a new network. `embedded`: shown in the page since there is no network yet. */
 
-import { batch, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { api, type Dataset, type State } from "../api";
-import { data, network, of, openDialog, output, part, row, state, step, version } from "../store";
-import { acceptTraining, startPolling, training } from "../training";
+import { api, type Dataset } from "../api";
+import { data, network, openDialog, showOpened, state } from "../store";
+import { startPolling } from "../training";
 import { faultOf, FaultText, type Fault } from "./fault";
 import { Field } from "./Field";
 import { sizesOf } from "./settings";
@@ -44,21 +44,6 @@ export function Open({ embedded }: { embedded: boolean }) {
   );
 }
 
-/** Shows what was opened, from its first row on: at once, so that nothing of before is asked of the new network. */
-function show(opened: State): void {
-  batch(() => {
-    state.value = opened;
-    training.value = null;
-    acceptTraining(opened.training);
-    if (!opened.data?.rows[part.value]) part.value = "all";
-    row.value = 0;
-    of.value = "cost";
-    output.value = "cost";
-    step.value = 0;
-    version.value = opened.version;
-  });
-}
-
 function OpenForm({ close }: { close?: () => void }) {
   const datasets = state.value?.choices.datasets ?? [];
   const activations = state.value?.choices.activations ?? [];
@@ -85,7 +70,7 @@ function OpenForm({ close }: { close?: () => void }) {
     }
     busy.value = true;
     try {
-      show(
+      showOpened(
         await api.open({
           dataset: dataset.value,
           hidden: shape.sizes,
