@@ -116,6 +116,9 @@ def test_colours_are_for_terminals_and_not_where_no_color_is_set(iris, monkeypat
     assert "\x1b" not in plain
     assert max(map(len, plain.splitlines())) <= 70
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert shown() == plain
 
 
 def test_tables_and_bare_networks_and_rows_without_targets(run, tmp_path):
@@ -190,3 +193,11 @@ def test_tables_and_bare_networks_and_rows_without_targets(run, tmp_path):
 )  # fmt: skip
 def test_bad_input_ends_with_exit_code_2_and_one_line(iris, arguments, message):
     assert iris("explain", "model.chainrule", "iris", *arguments) == (2, "", f"chainrule: {message}\n")
+
+
+def test_data_of_other_columns_are_refused_by_name(iris):
+    message = (
+        "X of xor: expected 4 columns, one for each of the network's inputs, got shape (1, 2). Give the columns that the "
+        "network was made for, in the same order."
+    )
+    assert iris("explain", "model.chainrule", "xor", "--part", "all") == (2, "", f"chainrule: {message}\n")

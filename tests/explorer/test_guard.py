@@ -132,3 +132,26 @@ def test_port_80_is_left_out_of_hosts(xor):
     client = TestClient(application(xor.session, "t", 80), headers={"X-Chainrule-Token": "t"})
     assert client.get("/api/state", headers={"Host": "localhost"}).status_code == 200
     assert client.get("/api/state", headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error(xor):
+    """There is nobody to answer, and nothing to log."""
+    import asyncio
+
+    async def leave():
+        messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+        sent = []
+
+        async def receive():
+            return next(messages)
+
+        async def send(message):
+            sent.append(message)
+
+        headers = [(b"host", b"127.0.0.1:8123"), (b"x-chainrule-token", b"the-token")]
+        scope = {"type": "http", "method": "POST", "path": "/api/train", "query_string": b"", "headers": headers}
+        await xor.client.app(scope, receive, send)
+        return sent
+
+    assert asyncio.run(leave())[0]["status"] == 400
+    assert xor.get("state")["training"]["status"] == "idle"

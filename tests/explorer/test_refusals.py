@@ -126,6 +126,18 @@ def test_what_is_no_json(xor, body):
     }
 
 
+def test_a_name_that_stands_twice_in_a_body(xor):
+    for body in (
+        '{"action": "configure", "action": "start"}',
+        '{"action": "configure", "settings": {"action": 1, "action": 2}}',
+    ):
+        response = xor.client.post("/api/train", content=body)
+        assert response.status_code == 400
+        message = "action: expected it once, got it twice. Leave one out."
+        assert response.json()["error"] == {"message": message, "field": "action"}
+    assert xor.get("state")["training"]["status"] == "idle"
+
+
 @pytest.mark.parametrize("body", [[], 1, None, "x"])
 def test_json_that_is_no_object(xor, body):
     response = xor.client.post("/api/train", content=json.dumps(body))

@@ -78,6 +78,8 @@ def explain(
         expected = f"a row 0 to {len(rows.X) - 1} of {data} ({which})"
         raise InputError(text("--row", expected=expected, got=str(row), hint=hint))
     chosen = rows.take(np.array([row]))
+    if pipeline is not None:
+        pipeline.raw(chosen)  # which says by name that columns differ
     needs_target = of is None or not of.startswith("x") or output == "cost"
     net, X = network_inputs(given_model, chosen)
     Y = network_targets(given_model, chosen) if needs_target or chosen.labels is not None else None
@@ -102,7 +104,7 @@ def explain(
     else:
         is_terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((_WIDTH, 24)).columns if is_terminal else _WIDTH
-        write(_content(found, writer, about, is_terminal and not os.environ.get("NO_COLOR"), width))
+        write(_content(found, writer, about, is_terminal and _wants_colour(), width))
 
 
 def _writer(to: str | None, out: Path | None, as_json: bool) -> str:
@@ -117,6 +119,11 @@ def _writer(to: str | None, out: Path | None, as_json: bool) -> str:
         error = unknown_name("format", to, _WRITERS)
         raise InputError(f"--to: {error}")
     return to
+
+
+def _wants_colour() -> bool:
+    """Say whether a terminal is one for colours, as far as its environment says."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _output(given: str | None) -> int | str | None:

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -57,7 +57,10 @@ def routes(session: Session) -> list[Route]:
 
 def _route(endpoint: Endpoint, session: Session) -> Route:
     async def answer(request: Request) -> Response:
-        body = await request.body() if endpoint.method == "POST" else b""
+        try:
+            body = await request.body() if endpoint.method == "POST" else b""
+        except ClientDisconnect:  # left in the middle of its body: nobody is there to be answered
+            return Response(status_code=400)
         items = request.query_params.multi_items()
         return await run_in_threadpool(_answer, endpoint, session, items, body)
 

@@ -225,9 +225,7 @@ def from_address(parameters: tuple[Parameter, ...], items: list[tuple[str, str]]
     values: dict[str, Any] = {}
     for name, content in items:
         if name in values:
-            raise RefusedError(
-                400, text(f"{name:.60}", expected="it once", got="it twice", hint="Leave one out."), name
-            )
+            raise _given_twice(name)
         values[name] = _number(content) if name in numeric else content
     return Fields(parameters).read(values, "parameters")
 
@@ -243,10 +241,24 @@ def from_body(parameters: tuple[Parameter, ...], body: bytes) -> dict[str, Any]:
     """Read the parameters of a JSON body. Raises RefusedError for what is no JSON, and as `from_address` does."""
     hint = 'Send an object, such as {"action": "start"}, in UTF-8.'
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        value = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise RefusedError(400, text("body", expected="JSON", got=f"{body[:40]!r}", hint=hint), "body") from None
     return Fields(parameters).read(value, "body")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its entries. Raises RefusedError for a name that stands there twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _given_twice(twice)
+    return found
+
+
+def _given_twice(name: str) -> RefusedError:
+    return RefusedError(400, text(f"{name:.60}", expected="it once", got="it twice", hint="Leave one out."), name)
 
 
 def _refuse_constant(name: str) -> Any:
