@@ -336,3 +336,14 @@ def test_a_deep_link_restores_its_view(server, play):
     title = server.json("derivation?part=train&row=7&of=b:1:2")["title"]
     assert saw["title"].lower() == title.lower()
     assert saw["complaints"] == []
+
+
+def test_an_address_that_names_what_is_not_there_is_said(play):
+    saw = play("absent", hash="part=test&row=999&of=W:2:3:99")
+    assert [line for line in saw["said"][0].splitlines() if len(line) > 1] == [
+        "row: expected a row 0 to 79 of part test, got 999. Row 0 is shown.",
+        "of: the network 2-4-3-2 has no W:2:3:99. The cost is derived.",
+    ]
+    assert saw["title"] == "The cost of one example"
+    assert (saw["view"].get("of"), saw["view"].get("row")) == (None, None)
+    assert saw["complaints"] == []
