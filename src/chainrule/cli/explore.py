@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from chainrule.explorer.material import Material
 
 _FIRST = "xor"
-_HIDDEN, _ACTIVATION = [4, 4], "tanh"
+_HIDDEN_OF_A_PLANE, _HIDDEN, _ACTIVATION = [4, 4], [16], "tanh"  # 003 has 16 hidden units
 
 
 def explore(
@@ -76,7 +76,8 @@ def _material(model: str | None, data: str | None) -> tuple[Material, bool]:
 
     if data is None and (model is None or _is_data(model)):
         source = read(_FIRST if model is None else model)
-        return untrained(source, _HIDDEN, _ACTIVATION, seed=0), source.name not in NAMES
+        hidden = _HIDDEN_OF_A_PLANE if source.X.shape[1] == 2 else _HIDDEN
+        return untrained(source, hidden, _ACTIVATION, seed=0), source.name not in NAMES
     assert model is not None
     given = load_model(model)
     pipeline = given if isinstance(given, Pipeline) else None
