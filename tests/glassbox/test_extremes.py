@@ -154,3 +154,15 @@ def test_arguments_of_other_kinds():
         assert str(error.value) == (
             f"width: expected a whole number ≥ 1, got {width!r}. A page is 100 wide; less than 40 are taken as 40."
         )
+
+
+def test_matrices_write_out_no_more_terms_than_asked_for():
+    """The sums over outputs (E3) and (E5′) among matrices have `terms`, too."""
+    net = cr.Network([1, 300], ["softmax"], "cross_entropy", dtype="float64", initializer="zeros")
+    steps = cr.derive(net, [1.0], np.full(300, 0.01), of=("delta", 1), form="matrices", terms=2).steps
+    assert cost_step(cr.derive(net, [1.0], np.full(300, 0.01), form="matrices", terms=2)).written_out == (
+        "−(y_0 ln a^1_0 + y_1 ln a^1_1 + …)"
+    )
+    assert steps[-1].written_out == "(y_0 + y_1 + …) a^1 − y"
+    assert steps[-1].numbers.startswith("(0.01 + 0.01 + (rest: 298 more terms: 2.98)) · [")
+    assert all(step.agrees() for step in steps)

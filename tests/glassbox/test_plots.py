@@ -103,6 +103,11 @@ def test_history_names_a_divergence_and_keeps_costs_below_0_on_a_straight_axis(a
         (trained(), (), "what: expected at least one name, got none. The default is ('cost',)."),
         (
             trained(),
+            None,
+            "unknown what: expected one of cost, gradient_norm, learning_rate, penalty, validation_cost, got None. Choose a name from the list.",
+        ),
+        (
+            trained(),
             "penalty",
             "what: penalty: expected figures to draw, got no number but 0 and NaN. 'penalty' was not part of this training: leave it out.",
         ),
@@ -345,6 +350,10 @@ def test_input_gradient_as_bars_sorted_by_size(ax):
             {"feature_names": ["a", "b"]},
             "feature_names: expected 4 names, got 2 names. Each input needs its name, in the order of x.",
         ),
+        (
+            {"feature_names": 3},
+            "feature_names: expected 4 names, got 3. Each input needs its name, in the order of x.",
+        ),
         ({"at_most": 0}, "at_most: expected a whole number ≥ 1, got 0. The default is 20."),
     ],
 )
@@ -377,3 +386,13 @@ def test_without_matplotlib_the_extra_is_named(name, monkeypatch):
         CALLS[name]()
     hint = "Install it with: pip install 'chainrule[plots]'."
     assert str(error.value) == f"plots.{name}(): expected matplotlib, got no such package. {hint}"
+
+
+def test_names_that_are_no_formulas_stand_as_they_are(ax):
+    names = ["$\\frac$", "$$", "$x$", "%"]
+    plots.input_gradient(NET, X[0], feature_names=names, ax=ax)
+    shown = {label.get_text(): label.get_parse_math() for label in ax.get_yticklabels()}
+    assert shown == {"$\\frac$": False, "$$": False, "$x$": True, "%": True}
+    ax.figure.canvas.draw()  # which raises for a formula that can't be read
+    plots.network(NET, X[0], feature_names=names, ax=ax)
+    ax.figure.canvas.draw()

@@ -50,7 +50,7 @@ def application(session: Session, token: str, port: int, page: Path = PAGE) -> S
             hint = "GET /api/openapi.json lists them."
             message = text("address", expected="one of the explorer's", got=repr(request.url.path)[:80], hint=hint)
         if error.status_code == 405:
-            allowed = (error.headers or {}).get("Allow", "another")
+            allowed = ", ".join(sorted((error.headers or {}).get("Allow", "another").split(", ")))
             message = text("method", expected=allowed, got=request.method, hint="GET /api/openapi.json lists them.")
         response = api.refused(error.status_code, message, field)
         response.headers.update(error.headers or {})

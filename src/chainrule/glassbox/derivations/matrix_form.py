@@ -22,7 +22,6 @@ from chainrule.glassbox.derivations.expressions import (
     Plus,
     Product,
     Quantity,
-    Sum,
     Transposed,
     Value,
 )
@@ -36,7 +35,8 @@ class MatrixForm:
     """Makes the steps that one target needs, a whole layer at a time."""
 
     def __init__(self, example: Example, notation: Notation, terms: int, digits: int) -> None:
-        self._example, self._notation, self._terms, self._digits = example, notation, terms, digits
+        self._example, self._notation, self._digits = example, notation, digits
+        self._sheet = Sheet(example, notation, terms, digits)  # for sums over outputs, which are of units
 
     # --- quantities -------------------------------------------------------------------------------------------------
     def _q(self, kind: Kind, layer: int) -> Quantity:
@@ -129,7 +129,7 @@ class MatrixForm:
             return self._step(
                 "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
             )
-        expression, _, why = costs.summed(Sheet(example, self._notation, self._terms, self._digits))
+        expression, _, why = costs.summed(self._sheet)
         return self._step("E3", "forward", target, expression, why)
 
     # --- backward ---------------------------------------------------------------------------------------------------
@@ -154,8 +154,8 @@ class MatrixForm:
             y = known(example.y)
             a: Expression = self._q("a", L)
             if example.plan.activation(L).coupled and y.sum() != 1:
-                each = [Quantity("y", L, (o,), value) for o, value in enumerate(y.tolist())]
-                a = Product((Sum("o", len(y), Quantity("y", L, ("o",)), tuple(each)), a))
+                total, _ = self._sheet.sum("o", y, lambda o: self._sheet.q("y", L, o))
+                a = Product((total, a))
             names = f"{example.plan.activation(L).name} with {example.plan.cost.name}"
             why = f"A matched pair, {names}: the slopes cancel against the cost's derivative."
             return [self._step("E5′", "backward", target, Plus((a, Negative(self._q("y", L)))), why)]

@@ -58,3 +58,14 @@ def check_names(name: str, given: Any, n: int, hint: str) -> None:
     if given is not None and (not is_list or len(given) != n):
         got = f"{len(given)} names" if is_list else repr(given)
         raise InputError(text(name, expected=f"{n} names", got=got, hint=hint))
+
+
+def is_maths(name: str) -> bool:
+    """Whether matplotlib can read what stands between $ and $ in a name; where it can't, the name stands as it is."""
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(name)
+    except ValueError:
+        return False
+    return True

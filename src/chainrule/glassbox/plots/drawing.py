@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text, unknown_name
 from chainrule.glassbox.derivations.example import Example, pass_example
-from chainrule.glassbox.plots.canvas import DIVERGING, GREY, axes_for, centred, check_names
+from chainrule.glassbox.plots.canvas import DIVERGING, GREY, axes_for, centred, check_names, is_maths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -135,7 +135,8 @@ def network(
         for unit, height in zip(columns[layer].units, columns[layer].heights, strict=True):
             if given is not None:
                 at = (layer * _ACROSS + away, height)
-                ax.text(*at, str(given[unit]), ha=side, va="center", fontsize="small", clip_on=False)
+                name = str(given[unit])
+                ax.text(*at, name, ha=side, va="center", fontsize="small", clip_on=False, parse_math=is_maths(name))
     ax.set(ylim=(-rows / 2 - 2.1, rows / 2 + 0.9), xlim=(-0.9, net.L * _ACROSS + 0.9), aspect="equal")
     ax.axis("off")
     return ax

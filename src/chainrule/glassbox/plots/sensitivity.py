@@ -13,7 +13,17 @@ from chainrule.derivatives.outputs import read_output
 from chainrule.engine.network import Network, check_network
 from chainrule.errors import InputError, is_count, text
 from chainrule.glassbox.derivations.example import pass_example
-from chainrule.glassbox.plots.canvas import BLUE, DIVERGING, GREY, ORANGE, axes_for, centred, check_names, without_box
+from chainrule.glassbox.plots.canvas import (
+    BLUE,
+    DIVERGING,
+    GREY,
+    ORANGE,
+    axes_for,
+    centred,
+    check_names,
+    is_maths,
+    without_box,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -220,6 +230,8 @@ def _bars(ax: Axes, gradient: NDArray[np.float64], names: Sequence[str], n: int)
     ax.barh(np.arange(n), values, color=[ORANGE if value > 0 else BLUE for value in values], height=0.72)
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(np.arange(n), [str(names[k]) for k in order])
+    for label in ax.get_yticklabels():
+        label.set_parse_math(is_maths(label.get_text()))
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(n - 0.4, -0.6)
     ax.grid(axis="x", color=GREY, alpha=0.18, linewidth=0.6)
