@@ -209,6 +209,36 @@ def test_opening_other_data_ends_training(xor):
     np.testing.assert_array_equal(theta, expected.parameters)
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_what_ends_a_thread_outside_of_its_errors_is_said_too(xor, monkeypatch, caplog, error):
+    """Nothing leaves a training that runs for ever, with nobody in it."""
+
+    def leave(*_arguments):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "all_finite", leave)
+        xor.post("train", action="start")
+        found = until(xor, "failed")
+    assert found["message"].startswith(f"training stopped in epoch 1 by an error: {type(error).__name__}")
+    assert xor.post("train", action="reset")["status"] == "idle"
+    xor.post("train", action="epoch")
+    assert until(xor, "paused")["epoch"] == 1
+
+
+def test_an_epoch_whose_end_fails_is_ended_when_training_starts_again(xor, monkeypatch, caplog):
+    """Its steps are taken: none is taken twice, and none of no rows."""
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer.Trainer, "_validate", lambda _trainer: 1 / 0)
+        xor.post("train", action="epoch")
+        found = until(xor, "failed")
+    assert (found["epoch"], found["step"]) == (0, found["steps_an_epoch"])
+    theta = xor.net.parameters.copy()
+    found = xor.post("train", action="batch")
+    assert (found["status"], found["epoch"], found["step"]) == ("paused", 1, 0)
+    np.testing.assert_array_equal(xor.net.parameters, theta)
+
+
 def test_a_thread_that_dies_is_said_to_have_and_training_starts_again(xor, monkeypatch, caplog):
     def fail(parameters):
         raise ZeroDivisionError("of the rule")

@@ -190,12 +190,20 @@ class Trainer:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
     def _run(self, until: int, then: Status = "done") -> threading.Thread:
-        self._until, self.status, self.message = until, "running", None
+        self._until = until
         # an event of its own: one that is set for an earlier thread can't be cleared under it
         self._stop = stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, args=(stop, then), name="training", daemon=True)
-        self._thread.start()
-        return self._thread
+        thread = threading.Thread(target=self._train, args=(stop, then), name="training", daemon=True)
+        thread.start()  # where the machine has none left, nothing runs; until the lock is given back it says nothing
+        self._thread, self.status, self.message = thread, "running", None
+        return thread
+
+    def _train(self, stop: threading.Event, then: Status) -> None:
+        """Run the loop; whatever ends the thread is said, for nobody else would."""
+        try:
+            self._loop(stop, then)
+        except BaseException as error:  # noqa: BLE001 (logged with its traceback)
+            self._fail(error)
 
     def _loop(self, stop: threading.Event, then: Status) -> None:
         """Take steps until there are enough, or somebody or something ends it; touch nothing once that is said."""
@@ -232,14 +240,19 @@ class Trainer:
             self._end_with("diverged", str(error))
             return False
         except Exception as error:  # noqa: BLE001 (logged with its traceback)
-            _log.exception("training failed")
-            self._end_with(
-                "failed",
-                f"training stopped in epoch {len(self.record.cost) + 1} by an error: {type(error).__name__}: {error}. "
-                "The parameters are those of the last whole step. Start it again, or reset the network.",
-            )
+            self._fail(error)
             return False
         return True
+
+    def _fail(self, error: BaseException) -> None:
+        """Say what ended training, within the handling of that error."""
+        _log.exception("training failed")
+        what = ": ".join(filter(None, (type(error).__name__, str(error))))
+        self._end_with(
+            "failed",
+            f"training stopped in epoch {len(self.record.cost) + 1} by an error: {what}. "
+            "The parameters are those of the last whole step. Start it again, or reset the network.",
+        )
 
     def _step(self) -> None:
         """One step of (E15): the gradient of a batch, then the update of all layers (E16)."""
@@ -247,6 +260,9 @@ class Trainer:
         with self._lock:
             settings, rule, state, parameters = self.settings, self._rule, self._state, self.parameters
             epoch = self._epoch = self._epoch or self._begin(settings.batch_size)
+        if epoch.taken == len(epoch):  # the error that ended training came at its end, which is all that is left of it
+            self._end(epoch)
+            return
         X, targets = self._material.every(self._material.training_part)
         rows = epoch.rows()
         batch = np.ascontiguousarray(X[rows]), targets.rows(rows)
