@@ -60,7 +60,7 @@ def test_without_arguments_it_begins_with_xor(opened, capsys):
 
 def test_a_name_alone_is_a_data_set(opened):
     session, *_ = opened("digits", no_browser=True)
-    assert session.now().net.sizes == (64, 4, 4, 10)
+    assert session.now().net.sizes == (64, 16, 10)
     assert session.now().material.image == {"width": 8, "height": 8}
 
 
@@ -104,7 +104,7 @@ def test_an_npz_file_and_a_folder_alone_are_data(opened):
     X = np.arange(80.0).reshape(20, 4)
     np.savez("rows.npz", X=X, Y=np.arange(20) % 2)
     session, *_ = opened("rows.npz")
-    assert session.now().net.sizes == (4, 4, 4, 2)
+    assert session.now().net.sizes == (4, 16, 2)
     assert list(session.offered) == ["rows.npz"]
 
 

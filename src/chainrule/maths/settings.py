@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from chainrule.errors import InputError, is_count, text
@@ -14,12 +16,15 @@ FRACTION_OR_ALL = Interval(0, 1, closed_low=True, closed_high=True)
 def real_number(value: object) -> float | None:
     """Give a real number as Python's float, so that no numpy scalar of another precision gets into float32 vectors.
 
-    >>> real_number(np.float64(0.5)), real_number(2), real_number(True), real_number("2")
-    (0.5, 2.0, None, None)
+    >>> real_number(np.float64(0.5)), real_number(2), real_number(True), real_number("2"), real_number(-(10**400))
+    (0.5, 2.0, None, None, -inf)
     """
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+        return None
+    try:
         return float(value)
-    return None
+    except OverflowError:  # of a whole number beyond float64
+        return math.inf if value > 0 else -math.inf
 
 
 def settle(settings: object, *, counts: tuple[str, ...] = (), **numbers: Interval) -> None:
