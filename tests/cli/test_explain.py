@@ -42,8 +42,9 @@ def test_the_value_is_that_of_the_backward_pass(iris):
     assert lines[0].startswith("∂C_i/∂w^1_2,0: the derivative of the cost in the weight from input 0 to unit 2")
     label = str(rows.class_names[int(row.labels[0])]) if rows.class_names else str(row.labels[0])
     assert lines[2].startswith(f"row 3 of iris (held out in training): class {label}, predicted ")
-    columns = [f"{k} is {rows.feature_names[k]} = {row.X[0, k]:g}" for k in range(4)]
-    assert f"input {', '.join(columns)}" in " ".join(line.strip() for line in lines[3:6])
+    scaled = pipeline.inputs_of(row)[0]
+    columns = [f"{k} is {rows.feature_names[k]} = {row.X[0, k]:g}, scaled to {scaled[k]:.6g}" for k in range(4)]
+    assert f"input {'; '.join(columns)}" in " ".join(line.strip() for line in lines[3:6])
 
 
 def test_without_of_it_takes_the_weight_with_the_largest_derivative_and_says_so(iris):
@@ -88,6 +89,8 @@ def test_out_takes_its_format_from_its_ending_or_from_to(iris, tmp_path):
         ("a.tex", (), "\\documentclass"),
         ("a.html", (), "<!DOCTYPE html>"),
         ("a.txt", (), "∂C_i/∂w^1_0,1: "),
+        ("a", (), "∂C_i/∂w^1_0,1: "),
+        ("a.pdf", ("--to", "text"), "∂C_i/∂w^1_0,1: "),
         ("b.tex", ("--to", "html"), "<!DOCTYPE html>"),
     ):
         assert explained(iris, "--of", "W:1:0:1", "--out", name, *arguments) == ""
@@ -128,7 +131,7 @@ def test_tables_and_bare_networks_and_rows_without_targets(run, tmp_path):
     code, out, err = run("explain", "model.chainrule", "t.csv", "--of", "delta:1")
     assert (code, err) == (0, "")
     assert re.search(r"row 0 of t\.csv \(held out in training\): target [\d.]+, predicted \S+\n", out)
-    assert re.search(r"input 0 is size, 1 is colour=\w+, 2 is colour=\w+", out.replace("\n ", ""))
+    assert re.search(r"input 0 is size; 1 is colour=\w+; 2 is colour=\w+", out.replace("\n ", ""))
 
     rng = np.random.default_rng(0)
     np.savez("d.npz", X=rng.standard_normal((20, 3)))
@@ -188,6 +191,7 @@ def test_tables_and_bare_networks_and_rows_without_targets(run, tmp_path):
             ["--json", "--to", "html"],
             "--to: expected no --json beside it, got html. Leave --json out, or write the object by your shell: > FILE.",
         ),
+        (["--out", "a.pdf"], "--out: expected a name that ends in .txt, .tex, .html, .htm, got a.pdf. Say which it is by --to text, latex or html."),
         (["--out", "model.chainrule"], "--out: expected another file than what is read, got model.chainrule. Choose another name."),
     ],
 )  # fmt: skip

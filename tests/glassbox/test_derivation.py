@@ -198,6 +198,37 @@ def test_the_chain_of_single_units_has_five_named_factors():
     assert step.formula == "a^(1)_0 σ^(2)'(z^(2)_0) w^(3)_0,0 σ^(3)'(z^(3)_0) 2(a^(3)_0 − y_0)"
 
 
+def test_the_gradient_in_x_of_several_outputs_is_the_costs_where_there_is_a_target():
+    p = PROBLEMS["digits"]
+    found = cr.derive(p.net, p.X[0], p.Y[0], of="x")
+    np.testing.assert_array_equal(found.value, cr.derive(p.net, p.X[0], p.Y[0], of="x", output="cost").value)
+
+
+def test_a_notation_is_found_by_its_source():
+    p = PROBLEMS["theta"]
+    hands = [cr.derive(p.net, p.X[0], p.Y[0], notation=source).notation.name for source in ("000", "001", "003")]
+    assert hands == ["delta", "theta", "nabla"]
+
+
+def test_functions_that_differ_have_the_number_of_their_layer():
+    net = cr.Network([2, 2, 1], ["tanh", "logistic"], dtype="float64")
+    for notation, letters in (("delta", ["σ^1", "σ^2"]), ("dz", ["f^(1)", "f^(2)"]), ("input", ["σ^[2]", "σ^[3]"])):
+        found = cr.derive(net, [1.0, 2.0], [1.0], notation=notation)
+        assert [one["symbol"].split("(z)")[0] for one in found.to_dict()["definitions"][-2:]] == letters
+        assert found.steps[2].formula == f"{letters[0]}({found.steps[0].symbols[0]})"
+
+
+def test_zeros_are_not_written_out_of_a_long_sum_nor_followed():
+    """Of a one-hot target (E3) has one term; what is followed first is the largest term of each sum."""
+    net = cr.Network([3, 12], "softmax", "cross_entropy", dtype="float64", seed=2)
+    steps = cr.derive(net, [1.0, 0.0, -1.0], 7, terms=4).steps
+    total = steps[-1].expression.of
+    assert [term.factors[0].units for term in total.shown] == [(7,)]
+    assert (total.rest.count, total.rest.value) == (11, 0.0)
+    largest = np.argsort(-net.predict([[1.0, 0.0, -1.0]])[0])[:3].tolist()
+    assert {s.units[0] for s in steps if s.target.kind == "z"} == {7, *largest}
+
+
 def test_a_step_prints_itself():
     net = cr.Network([1, 1], "logistic", dtype="float64")
     net.parameters = [2.0, -1.0]
@@ -210,6 +241,24 @@ def test_a_step_prints_itself():
         "                     = (−0.0250311) · 1.5",
         "                     = −0.0375466",
     ]
+
+
+def test_a_ledger_prints_itself_and_takes_a_weight_as_derive_does():
+    p = PROBLEMS["scalar"]
+    ledgers = [cr.path_ledger(p.net, p.X[0], p.Y[0], weight, 2) for weight in ((1, 2, 0), ("W", 1, 2, 0), "W:1:2:0")]
+    assert len({str(ledger) for ledger in ledgers}) == 1
+    first = ledgers[0].paths[0]
+    assert [factor.kind for factor in first.factors] == ["da", "slope", "W", "slope", "W", "slope", "a"]
+    np.testing.assert_allclose(np.prod([factor.value for factor in first.factors]), first.value, rtol=1e-14)
+    lines = str(ledgers[0]).splitlines()
+    assert lines[0].startswith("A share is a path's part of the derivative; where paths of either sign cancel")
+    assert lines[1] == f"  1.  units {' → '.join(map(str, first.units))}   share {100 * first.share:.1f} %".replace(
+        "-", "−"
+    )
+    assert repr(ledgers[0]) == f"PathLedger of W:1:2:0: 5 paths, {ledgers[0].by_dynamic_programming:.6g} by (E6)"
+    with pytest.raises(cr.InputError) as caught:
+        cr.path_ledger(p.net, p.X[0], p.Y[0], "b:1:2")
+    assert str(caught.value) == "weight: expected a weight, got 'b:1:2'. Write weight=(1, 2, 0), or \"W:1:2:0\"."
 
 
 def test_003_has_no_letter_for_delta_and_still_derives_it():
@@ -310,7 +359,7 @@ def test_numbers_are_printed_and_rounded():
         ({"of": ("b", 1, 0)}, "of=('b', 1, 0): expected a layer that has a bias, got layer 1. A layer made with bias=False has none."),
         ({"of": "V:1"}, 'of: expected a weight, a bias, a δ, the input or the cost, got \'V:1\'. Write of=("W", 2, 3, 5) or "W:2:3:5", ("b", 2, 3), ("delta", 2), ("delta", 2, 3), "x", ("x", 7) or "cost".'),
         ({"of": 7}, 'of: expected a weight, a bias, a δ, the input or the cost, got 7. Write of=("W", 2, 3, 5) or "W:2:3:5", ("b", 2, 3), ("delta", 2), ("delta", 2, 3), "x", ("x", 7) or "cost".'),
-        ({"of": "x"}, 'output: expected a whole number 0 to 1, or "cost", got None. Say which output\'s gradient is wanted; "cost" is ∂C/∂x (E9).'),
+        ({"of": "x", "y": None}, 'output: expected a whole number 0 to 1, or "cost", got None. Say which output\'s gradient is wanted; "cost" is ∂C/∂x (E9).'),
         ({"of": "x", "output": 2}, 'output: expected a whole number 0 to 1, or "cost", got 2. Say which output\'s gradient is wanted; "cost" is ∂C/∂x (E9).'),
         ({"output": 0}, 'output: expected None, unless of="x", got 0. Leave it out, or ask for of="x".'),
         ({"notation": "deltas"}, "unknown notation: expected one of S, delta, dz, input, nabla, theta, got 'deltas'. Did you mean delta or theta?"),

@@ -246,11 +246,11 @@ Forward
 
 (E1)   Unit 0 of layer 1 adds up the inputs, each times its weight, and its bias.
        z^1_0 = Σ_{m=0..1} w^1_0,m a^0_m + b^1_0
-             = w^1_0,1 a^0_1 + w^1_0,0 a^0_0 + b^1_0
-             = (−1) · 2 + 0.5 · 1 + 0.25
+             = w^1_0,0 a^0_0 + w^1_0,1 a^0_1 + b^1_0
+             = 0.5 · 1 + (−1) · 2 + 0.25
              = −1.25
 
-(E2)   Its activation function is logistic.
+(E2)   Unit 0 of layer 1 is logistic.
        a^1_0 = σ(z^1_0) = σ(−1.25) = 0.2227
 
 (E3)   The cost is squared_error, summed over the outputs.
@@ -283,6 +283,7 @@ Result
 
 Path by path
 ────────────
+A share is a path's part of the derivative; where paths of either sign cancel, shares pass 100 %.
   1.  units 1 → 0   share 100.0 %
        ∂C_i/∂a^1_0 · σ'(z^1_0) a^0_1 = (−1.5546) · 0.173105 · 2
                                      = −0.538217

@@ -32,7 +32,7 @@ from chainrule.modelfile.atomic import write_atomically
 
 _WIDTH = 100  # of text that doesn't go to a terminal
 _INPUTS_NAMED = 20
-_BY_SUFFIX = {".tex": "latex", ".html": "html", ".htm": "html"}
+_BY_SUFFIX = {"": "text", ".txt": "text", ".tex": "latex", ".html": "html", ".htm": "html"}
 _WRITERS = ("html", "latex", "text")
 
 
@@ -67,9 +67,9 @@ def explain(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Derive one derivative of one row of DATA by the chain rule, with its numbers."""
-    writer = _writer(to, out, as_json)
     if out is not None:
         check_output(out, model, data)
+    writer = _writer(to, out, as_json)
     given_model = load_model(model)
     pipeline = given_model if isinstance(given_model, Pipeline) else None
     rows, which = select(read_as(data, pipeline.schema if pipeline else None), pipeline, part)
@@ -96,9 +96,7 @@ def explain(
     named = _named_inputs(found, _input_names(given_model, chosen), chosen, pipeline)
     about += [cleaned(line, "") for line in named]
     if as_json:
-        paths = None if found.ledger is None else found.ledger.to_dict()
-        result = {"model": model, "data": data, "which": which, "row": row, **found.to_dict(), "paths": paths}
-        Printer(True).result(result)
+        Printer(True).result({"model": model, "data": data, "which": which, "row": row, **found.to_dict()})
     elif out is not None:
         write_atomically(out, _content(found, writer, about, False, _WIDTH).encode())
     else:
@@ -114,7 +112,12 @@ def _writer(to: str | None, out: Path | None, as_json: bool) -> str:
         hint = "Leave --json out, or write the object by your shell: > FILE."
         raise InputError(text(option, expected="no --json beside it", got=given, hint=hint))
     if to is None:
-        return _BY_SUFFIX.get(out.suffix.lower(), "text") if out is not None else "text"
+        suffix = "" if out is None else out.suffix.lower()
+        if suffix not in _BY_SUFFIX:
+            hint = "Say which it is by --to text, latex or html."
+            expected = f"a name that ends in {', '.join(filter(None, _BY_SUFFIX))}"
+            raise InputError(text("--out", expected=expected, got=str(out), hint=hint))
+        return _BY_SUFFIX[suffix]
     if to not in _WRITERS:
         error = unknown_name("format", to, _WRITERS)
         raise InputError(f"--to: {error}")
@@ -187,9 +190,10 @@ def _named_inputs(
     if not names or not numbers:
         return []
     as_read = pipeline is None or not isinstance(pipeline.inputs, Encoding)
-    shown = [
-        f"{k} is {names[k]}" + (f" = {printed(float(rows.X[0, k]))}" if as_read else "")
-        for k in numbers[:_INPUTS_NAMED]
-    ]
+    shown = []
+    for k in numbers[:_INPUTS_NAMED]:
+        value = f" = {printed(float(rows.X[0, k]))}" if as_read else ""
+        is_scaled = as_read and float(rows.X[0, k]) != found.x[k]
+        shown.append(f"{k} is {names[k]}{value}" + (f", scaled to {printed(float(found.x[k]))}" if is_scaled else ""))
     more = len(numbers) - len(shown)
-    return [f"input {', '.join(shown)}" + (f", and {more:,} more" if more else "")]
+    return [f"input {'; '.join(shown)}" + (f"; and {more:,} more" if more else "")]

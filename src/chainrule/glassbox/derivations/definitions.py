@@ -20,6 +20,14 @@ class Definition(NamedTuple):
     meaning: str
     equation: str = ""
 
+    def to_dict(self, notation: Notation) -> dict[str, str]:
+        """Give it as data for JSON."""
+        from chainrule.glassbox.writing.layout import definition_line
+        from chainrule.glassbox.writing.text import written
+
+        box, meaning = definition_line(self, notation)
+        return {"symbol": written(box), "meaning": meaning}
+
 
 def definitions(example: Example, notation: Notation, form: str) -> tuple[Definition, ...]:
     """Define what a derivation's formulas use, with letters for layers and units."""

@@ -87,7 +87,9 @@ class Derivation:
             "shifted": self.notation.shifted,
             "form": self.form,
             "value": self.value if isinstance(self.value, float) else self.value.tolist(),
+            "definitions": [one.to_dict(self.notation) for one in self.definitions],
             "steps": [step.to_dict() for step in self.steps],
+            "paths": None if self.ledger is None else self.ledger.to_dict(),
         }
 
     def to_text(self, colour: bool = False, width: int = 100) -> str:
@@ -153,7 +155,8 @@ def derive(
     digits : int, 2 to 17
         Significant digits of printed numbers.
     output : int or "cost"
-        For "x": the output a^L_o that is differentiated (E11), or "cost" for ∂C_i/∂x (E9). None takes the only output.
+        For "x": the output a^L_o that is differentiated (E11), or "cost" for ∂C_i/∂x (E9). None takes the only output,
+        and of several the cost, where y is given.
 
     Returns
     -------
@@ -191,7 +194,9 @@ def derive(
     if target.kind != "x" and output is not None:
         hint = 'Leave it out, or ask for of="x".'
         raise InputError(text("output", expected='None, unless of="x"', got=repr(output), hint=hint))
-    o = read_output(net, output) if target.kind == "x" else None
+    o = read_output(net, output, y is not None) if target.kind == "x" else None
+    if hand.function_marks == "none" and len(set(net.activations)) > 1:
+        hand = replace(hand, function_marks="above")  # one letter for two functions would say nothing
     example = pass_example(net, x, y, o, with_cost=o is None)
     if o is not None:
         hand = replace(hand, objective=Quantity("a", net.L, (o,), float(example.a[net.L][o])))

@@ -45,7 +45,8 @@ def activation(sheet: Sheet, layer: int, j: int) -> tuple[Step, list[int]]:
     target = sheet.q("a", layer, j)
     if not g.coupled:
         expression: Expression = Apply("g", (sheet.q("z", layer, j),), g.value, layer)
-        return sheet.step("E2", "forward", target, expression, f"Its activation function is {g.name}."), []
+        why = f"Unit {j} of layer {sheet.notation.number(layer)} is {g.name}."
+        return sheet.step("E2", "forward", target, expression, why), []
     z = example.z[layer]
     if g.name != "softmax":
         whole = Quantity("z", layer, (), z[np.newaxis])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.derivatives.paths import Multiplications, multiplication_count, path_count, path_sum, top_paths
 from chainrule.engine.network import Network
+from chainrule.errors import InputError, text
 from chainrule.glassbox.derivations.example import Example, pass_example
 from chainrule.glassbox.derivations.expressions import Expression, Kind, Product, Quantity
 from chainrule.glassbox.derivations.notations import Notation, find
@@ -28,8 +29,13 @@ class LedgerPath:
     value: float
     share: float
 
+    @property
+    def factors(self) -> tuple[Quantity, ...]:
+        """The factors in their order, from the output down."""
+        return tuple(factor for factor in self.product.factors if isinstance(factor, Quantity))
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class PathLedger:
     """A weight's derivative as paths and by (E6), side by side.
 
@@ -47,6 +53,14 @@ class PathLedger:
     cancellation: float | None
     multiplications: Multiplications
 
+    def __str__(self) -> str:
+        from chainrule.glassbox.writing.text import ledger
+
+        return ledger(self)
+
+    def __repr__(self) -> str:
+        return f"PathLedger of {self.target}: {self.n_paths:,} paths, {self.by_dynamic_programming:.6g} by (E6)"
+
     def to_dict(self) -> dict[str, Any]:
         """Give the ledger as data for JSON."""
         from chainrule.glassbox.writing.text import symbol
@@ -57,9 +71,7 @@ class PathLedger:
                 {
                     "units": list(path.units),
                     "factors": [
-                        {"symbol": symbol(factor, self.notation), "value": factor.value}
-                        for factor in path.product.factors
-                        if isinstance(factor, Quantity)
+                        {"symbol": symbol(factor, self.notation), "value": factor.value} for factor in path.factors
                     ],
                     "value": path.value,
                     "share": path.share if math.isfinite(path.share) else None,
@@ -78,7 +90,7 @@ def path_ledger(
     net: Network,
     x: ArrayLike,
     y: ArrayLike,
-    weight: tuple[int, int, int],
+    weight: tuple[int, int, int] | tuple[str, int, int, int] | str,
     k: int = 10,
     *,
     notation: str = "delta",
@@ -92,6 +104,7 @@ def path_ledger(
         Elementwise activations in layers ℓ to L − 1.
     x, y : one example and its target
     weight : (layer, j, k)
+        Or as `derive` takes it: ("W", layer, j, k), "W:1:2:0".
     k : int ≥ 1
     notation, shifted
         As in `derive`.
@@ -114,12 +127,13 @@ def path_ledger(
     Source: 000, 001 ('Dynamic Programming!'), 003 (11).
     """
     hand = find(notation, shifted)
-    largest = top_paths(net, x, y, weight, k)
-    target = read_target(net, ("W", *weight))
+    at = _weight(net, weight)
+    largest = top_paths(net, x, y, at, k)
+    target = read_target(net, ("W", *at))
+    layer, j, from_unit = at
     example = pass_example(net, x, y, None, with_cost=True)
-    layer, (j, from_unit) = target.layer, target.units
     n_paths = path_count(net, layer) // net.sizes[layer]
-    summed = path_sum(net, x, y, weight, _ADDED_UP) if n_paths <= _ADDED_UP else None
+    summed = path_sum(net, x, y, at, _ADDED_UP) if n_paths <= _ADDED_UP else None
     return PathLedger(
         target,
         hand,
@@ -130,6 +144,18 @@ def path_ledger(
         None if summed is None else summed.cancellation,
         multiplication_count(net, layer),
     )
+
+
+def _weight(net: Network, weight: Any) -> tuple[int, int, int]:
+    """Read a weight: (layer, j, k), or as `derive` takes it. Raises InputError; of three numbers `top_paths` does."""
+    if not isinstance(weight, str) and not (isinstance(weight, tuple | list) and len(weight) == 4):
+        return weight  # type: ignore[no-any-return]
+    target = read_target(net, weight)
+    if target.kind != "W":
+        hint = 'Write weight=(1, 2, 0), or "W:1:2:0".'
+        raise InputError(text("weight", expected="a weight", got=repr(weight), hint=hint))
+    j, k = target.units
+    return target.layer, j, k
 
 
 def _product(example: Example, target: Target, units: tuple[int, ...]) -> Product:

@@ -224,10 +224,12 @@ NOTATIONS: Mapping[str, Notation] = {
 
 
 def find(name: Any, shifted: Any = False) -> Notation:
-    """Find a notation by name, with 001's shifted numbering of weights where that is wanted. Raises InputError."""
-    if not isinstance(name, str) or name not in NOTATIONS:
+    """Find a notation by its name or its source, "003"; `shifted` is 001's numbering of weights. Raises InputError."""
+    by_source = {one.source: one for one in NOTATIONS.values()}
+    found = (NOTATIONS.get(name) or by_source.get(name)) if isinstance(name, str) else None
+    if found is None:
         raise unknown_name("notation", name, NOTATIONS)
     if not isinstance(shifted, bool):
         hint = "True numbers a weight by the layer that it leads out of."
         raise InputError(text("shifted", expected="True or False", got=repr(shifted), hint=hint))
-    return replace(NOTATIONS[name], shifted=shifted)
+    return replace(found, shifted=shifted)

@@ -69,15 +69,21 @@ class Sheet:
         return Step(equation, direction, target, expression, why, chain, self.notation, self.digits, noise)
 
     def sum(self, letter: str, values: F, term: Callable[[Index], Expression]) -> tuple[Expression, list[int]]:
-        """Σ with its largest terms written out, and the units that these name; a single term is no sum."""
+        """Σ written out, and the units that it names, those of the largest terms first; a single term is no sum.
+
+        In the order of their units where all terms are written out; else the largest, and of zeros none.
+        """
         n = len(values)
         if n == 1:
             return term(0), [0]
-        order = np.argsort(-np.abs(values), kind="stable")[: self.terms].tolist()
+        largest = np.argsort(-np.abs(values), kind="stable")[: self.terms]
+        named = largest[values[largest] != 0].tolist() or largest[:1].tolist()
+        if n <= self.terms:
+            return Sum(letter, n, term(letter), tuple(map(term, range(n)))), named
         others = np.ones(n, dtype=np.bool_)
-        others[order] = False
-        rest = Rest(n - len(order), float(values[others].sum())) if len(order) < n else None
-        return Sum(letter, n, term(letter), tuple(map(term, order)), rest), order
+        others[named] = False
+        rest = Rest(n - len(named), float(values[others].sum()))
+        return Sum(letter, n, term(letter), tuple(map(term, named)), rest), named
 
     def delta_factors(self, layer: int, j: Index) -> tuple[Expression, ...]:
         """δ^ℓ_j as it stands in a formula: a letter, or the product that it is."""

@@ -52,9 +52,14 @@ def read_target(net: Network, of: Any) -> Target:
     return Target(kind, layer, checked)  # type: ignore[arg-type] # kind is one of the five
 
 
-def read_output(net: Network, output: Any) -> int | None:
-    """Read `output`: a number of an output, None for the cost. Raises InputError."""
+def read_output(net: Network, output: Any, has_target: bool) -> int | None:
+    """Read `output`: a number of an output, None for the cost.
+
+    Left out, it is the only output, and of several the cost, where there is a target. Raises InputError.
+    """
     if isinstance(output, str) and output == "cost":
+        return None
+    if output is None and has_target and net.sizes[-1] > 1:
         return None
     if output is None and net.sizes[-1] == 1:
         return 0

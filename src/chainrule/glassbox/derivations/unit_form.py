@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from chainrule.glassbox.derivations.target import Target
 class UnitForm:
     """Makes the steps that one target needs, from the numbers of an example.
 
-    The units that a sum names get steps of their own, at most `terms` in a layer, besides those that the target itself
-    names.
+    The units that sums name get steps of their own, at most `terms` in a layer, besides those that the target itself
+    names: first that of each sum's largest term, then those of the second largest. Other units are numbers only.
     """
 
     def __init__(self, example: Example, notation: Notation, terms: int, digits: int) -> None:
@@ -50,25 +51,26 @@ class UnitForm:
         elif target.kind == "x":
             first = 1
             inputs = list(target.units) or sorted(self._largest(known(example.da[0])))
-            for k in inputs:
-                step, named = backward_units.into_activation(self._sheet, 0, k)
-                last.append(step)
-                self._add(wanted[1], named)
+            found = [backward_units.into_activation(self._sheet, 0, k) for k in inputs]
+            last = [step for step, _ in found]
+            self._follow(wanted[1], [named for _, named in found])
         backward: dict[int, list[Step]] = {}
         for layer in range(first, L + 1):
             backward[layer] = []
+            above = []
             for k in wanted[layer]:
                 steps, named = backward_units.delta(self._sheet, layer, k)
                 backward[layer] += steps
+                above.append(named)
                 used = dict.fromkeys(unit for step in steps for unit in _here(step, layer))
                 seen[layer] += [unit for unit in used if unit not in seen[layer]]
-                if layer < L:
-                    self._add(wanted[layer + 1], named)
+            if layer < L:
+                self._follow(wanted[layer + 1], above)
         ends = []
         if example.output is None:
             step, named = forward_units.cost(self._sheet)
             ends.append(step)
-            self._add(seen[L], named)
+            self._follow(seen[L], [named])
         elif example.output not in seen[L]:
             seen[L].append(example.output)
         ahead = self._forward(seen)
@@ -79,21 +81,19 @@ class UnitForm:
         by_layer: dict[int, list[Step]] = {}
         for layer in range(self._sheet.example.L, 0, -1):
             by_layer[layer] = []
-            activations = []
-            for j in list(seen[layer]):
-                step, named = forward_units.activation(self._sheet, layer, j)
-                activations.append(step)
-                self._add(seen[layer], named)
-            for j in sorted(seen[layer]):
-                step, named = forward_units.weighted_input(self._sheet, layer, j)
-                by_layer[layer].append(step)
-                self._add(seen[layer - 1], named)
+            found = [forward_units.activation(self._sheet, layer, j) for j in seen[layer]]
+            activations = [step for step, _ in found]
+            self._follow(seen[layer], [named for _, named in found])
+            sums = [forward_units.weighted_input(self._sheet, layer, j) for j in sorted(seen[layer])]
+            by_layer[layer] += [step for step, _ in sums]
+            self._follow(seen[layer - 1], [named for _, named in sums])
             by_layer[layer] += sorted(activations, key=lambda step: step.units)
         return [step for layer in sorted(by_layer) for step in by_layer[layer]]
 
-    def _add(self, units: list[int], named: Iterable[int]) -> None:
-        """Add units that a sum names, as long as there are fewer than `terms` in the layer."""
-        for unit in named:
+    def _follow(self, units: list[int], named: Sequence[list[int]]) -> None:
+        """Add units that sums name, each sum's largest term first, while there are fewer than `terms` in the layer."""
+        by_rank = [unit for rank in zip_longest(*named) for unit in rank if unit is not None]
+        for unit in dict.fromkeys(by_rank):
             if len(units) >= self._sheet.terms:
                 return
             if unit not in units:

@@ -9,6 +9,7 @@ from chainrule.glassbox.derivations.notations import Notation
 from chainrule.glassbox.derivations.steps import Step
 from chainrule.glassbox.writing import mathml
 from chainrule.glassbox.writing.layout import (
+    SHARES,
     definition_line,
     digits,
     ledger_sums,
@@ -157,7 +158,8 @@ def _ledger(derivation: Derivation, notation: Notation) -> str:
         for words, number in ledger_sums(ledger, digits(derivation))
     )
     return (
-        '<section><h2>Path by path</h2><div class="wide"><table class="paths"><thead><tr><th scope="col">units</th>'
+        f'<section><h2>Path by path</h2><p class="about">{escape(SHARES)}</p>'
+        '<div class="wide"><table class="paths"><thead><tr><th scope="col">units</th>'
         '<th scope="col">product</th><th scope="col" class="figure">value</th><th scope="col" class="figure">share</th>'
         f"</tr></thead><tbody>{rows}</tbody></table></div><table><tbody>{sums}</tbody></table></section>"
     )

@@ -123,12 +123,12 @@ def _step(step: Step) -> str:
 
 
 def _ledger(derivation: Derivation, digits: int) -> list[str]:
-    from chainrule.glassbox.writing.layout import ledger_sums, path_lines
+    from chainrule.glassbox.writing.layout import SHARES, ledger_sums, path_lines
 
     ledger = derivation.ledger
     if ledger is None:
         return []
-    found = ["\\subsection*{Path by path}"]
+    found = ["\\subsection*{Path by path}", plain(SHARES)]
     for i, path in enumerate(path_lines(ledger, derivation.notation, digits), 1):
         found.append(f"{i}.\\quad units {plain(path.units)}, share {plain(path.share)}")
         found.append(_equation(path.symbols, [path.numbers, path.value]))

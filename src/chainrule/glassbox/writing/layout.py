@@ -140,6 +140,9 @@ class PathLine:
     share: str
 
 
+SHARES = "A share is a path's part of the derivative; where paths of either sign cancel, shares pass 100 %."
+
+
 def path_lines(ledger: PathLedger, notation: Notation, digits: int) -> list[PathLine]:
     """Lay out the paths of a ledger."""
     symbols, numbers = Typesetter(notation, "formula", digits), Typesetter(notation, "numbers", digits)

@@ -38,6 +38,7 @@ from chainrule.glassbox.writing.typeset import Typesetter, symbol_box
 
 if TYPE_CHECKING:
     from chainrule.glassbox.derivations.derivation import Derivation
+    from chainrule.glassbox.derivations.ledger import PathLedger
     from chainrule.glassbox.derivations.steps import Step
 
 _BOLD, _FAINT, _NUMBER, _RESULT, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[36m", "\x1b[1;32m", "\x1b[0m"
@@ -51,7 +52,7 @@ def render(derivation: Derivation, colour: bool = False, width: int = 100, about
     No line is longer than `width`, unless a single symbol or a matrix is. With `colour`, by ANSI's escapes.
     """
     from chainrule.glassbox.writing.layout import definition_line as defined
-    from chainrule.glassbox.writing.layout import digits, ledger_sums, network_line, path_lines, result, sections
+    from chainrule.glassbox.writing.layout import digits, network_line, result, sections
 
     if not is_count(width):
         hint = "A page is 100 wide; less than 40 are taken as 40."
@@ -75,11 +76,15 @@ def render(derivation: Derivation, colour: bool = False, width: int = 100, about
     page.equation(found, [value], _RESULT)
     if derivation.ledger is not None:
         page.heading("Path by path")
-        for i, path in enumerate(path_lines(derivation.ledger, notation, digits(derivation)), 1):
-            page.add(f"{i:>3}.  units {path.units}   share {path.share}")
-            page.equation(path.symbols, [path.numbers, path.value])
-        page.table([(number, words) for words, number in ledger_sums(derivation.ledger, digits(derivation))])
+        page.ledger(derivation.ledger, digits(derivation))
     return page.text()
+
+
+def ledger(of: PathLedger, digits: int = DIGITS, width: int = 100) -> str:
+    """Write a ledger: each path with its factors, then what all come to."""
+    page = _Page(False, width)
+    page.ledger(of, digits)
+    return page.text().rstrip("\n")
 
 
 def step(of: Step, width: int = 100) -> str:
@@ -122,6 +127,15 @@ class _Page:
                 self._lines.append(f"  {left}")
                 lead = " " * (first + 4)
             self._lines += textwrap.wrap(right, self._width, initial_indent=lead, subsequent_indent=" " * (first + 4))
+
+    def ledger(self, of: PathLedger, digits: int) -> None:
+        from chainrule.glassbox.writing.layout import SHARES, ledger_sums, path_lines
+
+        self.add(SHARES)
+        for i, path in enumerate(path_lines(of, of.notation, digits), 1):
+            self.add(f"{i:>3}.  units {path.units}   share {path.share}")
+            self.equation(path.symbols, [path.numbers, path.value])
+        self.table([(number, words) for words, number in ledger_sums(of, digits)])
 
     def step(self, step: Step) -> None:
         from chainrule.glassbox.writing.layout import step_lines
