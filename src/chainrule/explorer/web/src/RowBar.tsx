@@ -30,7 +30,12 @@ export function RowBar() {
           min={0}
           max={count - 1}
           value={row.value}
-          onChange={(event) => goToRow(Math.trunc(event.currentTarget.valueAsNumber) || 0)}
+          onChange={(event) => {
+            const wanted = Math.trunc(event.currentTarget.valueAsNumber);
+            if (Number.isFinite(wanted)) goToRow(wanted);
+            // What could not be shown does not stay typed.
+            event.currentTarget.value = String(row.value);
+          }}
         />
       </label>
       <button type="button" aria-label="Previous row" disabled={row.value <= 0} onClick={() => goToRow(row.value - 1)}>

@@ -92,7 +92,7 @@ function keepWithin(next: State): string[] {
     }
     const count = rows[part.value];
     if (row.value >= count) {
-      absent.push(`row: expected a row 0 to ${count - 1} of part ${part.value}, got ${row.value}. Row 0 is shown.`);
+      absent.push(rowAbsent(row.value, count, part.value, 0));
       row.value = 0;
     }
   }
@@ -103,6 +103,10 @@ function keepWithin(next: State): string[] {
   }
   if (next.network && Number(output.value) >= (next.network.sizes.at(-1) ?? 0)) output.value = "cost";
   return absent;
+}
+
+function rowAbsent(asked: number, count: number, inPart: Part, shown: number): string {
+  return `row: expected a row 0 to ${count - 1} of part ${inPart}, got ${asked}. Row ${shown} is shown.`;
 }
 
 /** Shows what was opened, from its first row on: at once, so that nothing of before is asked of the new network. */
@@ -204,11 +208,13 @@ export function select(next: Target): void {
   });
 }
 
-/** Moves to a row, of the part shown if none is named. */
+/** Moves to a row, of the part shown if none is named; to the nearest, and says so, if it is not there. */
 export function goToRow(next: number, inPart: Part = part.value): void {
   const count = data.value?.rows[inPart] ?? 0;
+  const nearest = Math.max(0, Math.min(next, count - 1));
   batch(() => {
     part.value = inPart;
-    row.value = Math.max(0, Math.min(next, count - 1));
+    row.value = nearest;
+    if (nearest !== next) report(new Error(rowAbsent(next, count, inPart, nearest)));
   });
 }

@@ -8,10 +8,10 @@ export default async function xor({ page }) {
   const place = training.locator(".training-place");
   const places = [await place.textContent()];
   await training.getByRole("button", { name: "One batch" }).click();
-  await training.getByText("step 1 of 10").waitFor();
+  await place.filter({ hasText: "step 1 of 10" }).waitFor();
   places.push(await place.textContent());
   await training.getByRole("button", { name: "One epoch" }).click();
-  await training.getByText("epoch 1 of").waitFor();
+  await place.filter({ hasText: "epoch 1 of" }).waitFor();
   places.push(await place.textContent());
 
   const first = (await ask(page, "training?since=0")).history.cost[0];
@@ -20,7 +20,7 @@ export default async function xor({ page }) {
   await training.getByRole("button", { name: "Continue" }).click();
   await training.getByRole("button", { name: "Pause" }).waitFor();
   await training.getByRole("status").getByText("Trained").waitFor();
-  await training.getByText("epoch 120 of 120").waitFor();
+  await place.filter({ hasText: "epoch 120 of 120" }).waitFor();
 
   const chart = training.getByRole("slider", { name: "Cost, by epoch" });
   const cost = await chart.getAttribute("aria-valuetext");
