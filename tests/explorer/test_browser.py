@@ -346,4 +346,6 @@ def test_an_address_that_names_what_is_not_there_is_said(play):
     ]
     assert saw["title"] == "The cost of one example"
     assert (saw["view"].get("of"), saw["view"].get("row")) == (None, None)
+    assert saw["typed"] == "row: expected a row 0 to 79 of part test, got 1234. Row 79 is shown."
+    assert saw["field"] == "79"
     assert saw["complaints"] == []

@@ -1,4 +1,4 @@
-/** Opens an address that names a row and a weight that are not there, and reads what the page says and shows instead. */
+/** Opens an address of a row and a weight that are not there, then types such a row; reads what the page says and shows. */
 
 import { derivation, open, view } from "../page.mjs";
 
@@ -8,5 +8,10 @@ export default async function absent({ page, context, address, asked }) {
   await other.goto(`${address}#${asked.hash}`);
   const { title } = await derivation(other, "cost");
   const said = await other.getByRole("alert").allInnerTexts();
-  return { said, title, view: await view(other) };
+  const seen = await view(other);
+  const field = other.getByRole("group", { name: "Row shown" }).getByRole("spinbutton");
+  await field.fill("1234");
+  await field.press("Enter");
+  const typed = await other.locator(".problem span", { hasText: "got 1234" }).textContent();
+  return { said, title, view: seen, typed, field: await field.inputValue() };
 }
