@@ -18,7 +18,7 @@ import { report } from "./problems";
 import { resource } from "./resource";
 import { fits, parseTarget, targetText, type Target } from "./target";
 import { markClick } from "./timing";
-import { acceptTraining, training } from "./training";
+import { acceptTraining, answersTaken, training } from "./training";
 import { decodeView, type UnitColour } from "./view";
 
 /** What the server holds: network, data, choices. Null until it has answered. */
@@ -58,19 +58,21 @@ async function refresh(): Promise<void> {
   waiting = undefined;
   refreshed = performance.now();
   try {
-    accept(await api.state());
+    const before = answersTaken();
+    const next = await api.state();
+    accept(next, before === answersTaken());
   } catch (error) {
     report(error);
   }
 }
 
-function accept(next: State): void {
+function accept(next: State, isLatest = true): void {
   const before = state.value;
   const other = before?.data?.name !== next.data?.name || String(before?.network?.sizes) !== String(next.network?.sizes);
   if (before && other) training.value = null;
   batch(() => {
     state.value = next;
-    acceptTraining(next.training);
+    if (isLatest) acceptTraining(next.training);
     const asked = before === null || !other;
     for (const absent of keepWithin(next)) if (asked) report(new Error(absent));
     version.value = next.version;

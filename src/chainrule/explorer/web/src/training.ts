@@ -11,7 +11,15 @@ export const training = signal<Training | null>(null);
 const RUNNING_MS = 250;
 const IDLE_MS = 2000;
 
+let accepted = 0;
+
+/** How many answers have been taken: one that was asked for before the latest was taken is older than it. */
+export function answersTaken(): number {
+  return accepted;
+}
+
 export function acceptTraining(answer: Training): void {
+  accepted += 1;
   training.value = { ...answer, history: mergeHistory(training.value?.history ?? null, answer.history) };
 }
 
@@ -25,14 +33,15 @@ function again(after: number): void {
 async function poll(): Promise<void> {
   try {
     const known = training.value;
+    const before = answersTaken();
     const answer = await api.training(known?.history.cost.length ?? 0);
     // Fewer epochs than known: it was reset elsewhere, so what is known is void.
-    if (known && answer.epoch < known.history.cost.length) {
+    if (before === answersTaken() && known && answer.epoch < known.history.cost.length) {
       training.value = null;
       again(0);
       return;
     }
-    acceptTraining(answer);
+    if (before === answersTaken()) acceptTraining(answer);
   } catch (error) {
     report(error);
   }
