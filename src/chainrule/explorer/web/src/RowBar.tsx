@@ -1,5 +1,6 @@
 /** Which row is looked at: part, number, its target, the network's answer and the cost. */
 
+import { useSignal } from "@preact/signals";
 import type { Part } from "./api";
 import { number } from "./numbers";
 import { data, goToRow, part, row, shownRow } from "./store";
@@ -7,6 +8,8 @@ import { data, goToRow, part, row, shownRow } from "./store";
 const PARTS: Part[] = ["test", "train", "all"];
 
 export function RowBar() {
+  // What is being typed stays, whatever answer arrives meanwhile.
+  const typed = useSignal<string | null>(null);
   const counts = data.value?.rows;
   if (!counts) return null;
   const count = counts[part.value];
@@ -29,12 +32,13 @@ export function RowBar() {
           type="number"
           min={0}
           max={count - 1}
-          value={row.value}
+          value={typed.value ?? row.value}
+          onInput={(event) => (typed.value = event.currentTarget.value)}
           onChange={(event) => {
             const wanted = Math.trunc(event.currentTarget.valueAsNumber);
             if (Number.isFinite(wanted)) goToRow(wanted);
             // What could not be shown does not stay typed.
-            event.currentTarget.value = String(row.value);
+            typed.value = null;
           }}
         />
       </label>
