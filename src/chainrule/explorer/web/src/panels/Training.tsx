@@ -10,6 +10,7 @@ import { faultOf, FaultText, type Fault } from "./fault";
 import { Field } from "./Field";
 import { Panel } from "./Panel";
 import { SETTING_LABELS, settingsOf, type Draft, type SettingName } from "./settings";
+import { stuck } from "./stuck";
 
 const NUMBERS: readonly SettingName[] = ["learning_rate", "batch_size", "epochs", "penalty", "seed"];
 const FIELDS = [...NUMBERS, "optimizer", "activation"];
@@ -60,6 +61,7 @@ export function Training() {
   const running = now.status === "running";
   const hidden = network.value?.activations.slice(0, -1) ?? [];
   const choices = state.value?.choices;
+  const warning = stuck(now);
 
   return (
     <Panel id="training" title="Training">
@@ -147,6 +149,9 @@ export function Training() {
       <FaultText id="training-fault" fault={fault.value} field={null} fields={FIELDS} />
       <div class={`training-status ${now.status === "failed" || now.status === "diverged" ? "bad" : ""}`} role="status">
         {now.message ? now.message.replace(/^./, (first) => first.toUpperCase()) : <strong>{WORDS[now.status]}</strong>}
+      </div>
+      <div class={warning === null ? "training-status" : "training-status bad"} role="status">
+        {warning}
       </div>
       {now.batch ? <p class="note">Cost of the last batch: {number(now.batch.cost)}</p> : null}
       <Charts answer={now} />
