@@ -32,6 +32,7 @@ def _row(asked: Asked) -> dict[str, Any]:
         "row": row,
         "inputs": {"count": len(passed.x), "start": start, "values": passed.x[start : start + asked["count"]]},
         "features_in_units": _in_units(now.material, raw.X[0]),
+        "pixels": None if now.material.image is None else raw.X[0][start : start + asked["count"]],
         "target": passed.y,
         "target_label": _label(now.material, raw.required_labels()[0]),
         "outputs": outputs,
@@ -114,13 +115,14 @@ ENDPOINTS = (
     Endpoint(
         "GET",
         "/api/row",
-        "A row: its inputs, its target, the network's answer, its cost and ‖∇C_i‖.",
+        "A row: its inputs (a picture's pixels as read, too), its target, the network's answer, its cost and ‖∇C_i‖.",
         _row,
         {
             "part": "string",
             "row": "integer",
             "inputs": "object",
             "features_in_units": "object|null",
+            "pixels": "number[]|null",
             "target": "number[]",
             "target_label": "string",
             "outputs": "number[]",

@@ -94,6 +94,8 @@ export interface Row {
   row: number;
   inputs: { count: number; values: number[] };
   features_in_units: Record<string, string | number | null> | (string | number | null)[] | null;
+  /** Of a picture: the same slice as that of the inputs, as read. */
+  pixels: (number | null)[] | null;
   target: number[] | null;
   target_label: string | null;
   outputs: number[];

@@ -86,21 +86,21 @@ export function Rows() {
   );
 }
 
-/** All inputs of a row: an answer holds the first 4,096. */
-async function wholeInputs(shown: Row, abort: AbortSignal): Promise<number[]> {
+/** All pixels of a row, as read: an answer holds the first 4,096. What has no value is paper. */
+async function wholePicture(shown: Row, abort: AbortSignal): Promise<number[]> {
   const { values, count } = shown.inputs;
   const more: Promise<Row>[] = [];
   for (let start = values.length; start < count; start += values.length) {
     more.push(api.row({ part: shown.part, row: shown.row, start, count: values.length }, abort));
   }
-  return [...values, ...(await Promise.all(more)).flatMap((one) => one.inputs.values)];
+  return [shown, ...(await Promise.all(more))].flatMap((one) => one.pixels ?? []).map((value) => value ?? 0);
 }
 
 function Current({ shown }: { shown: Row }) {
   const image = data.value?.image ?? null;
   const pixels = useAsked((abort) => {
     const here = shownRow.value.value;
-    return here && data.value?.image ? wholeInputs(here, abort) : null;
+    return here && data.value?.image ? wholePicture(here, abort) : null;
   }).answer.value;
   const count = data.value?.rows[part.value] ?? 0;
   const classes = data.value?.classes ?? null;
@@ -113,7 +113,10 @@ function Current({ shown }: { shown: Row }) {
   return (
     <div class="row-current">
       {image && pixels ? (
-        <Picture values={pixels} width={image.width} height={image.height} label={`Row ${shown.row} as a picture`} />
+        <figure class="row-picture">
+          <Picture values={pixels} width={image.width} height={image.height} label={`Row ${shown.row} as a picture`} />
+          <figcaption class="note">as read</figcaption>
+        </figure>
       ) : null}
       <div class="row-about">
         <form
