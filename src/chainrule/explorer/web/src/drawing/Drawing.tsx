@@ -16,7 +16,7 @@ import { LitPaths } from "./LitPaths";
 import { Matrix } from "./Matrix";
 import { MatrixTools } from "./MatrixTools";
 import { zoom } from "./matrixView";
-import { CELLS } from "./layout";
+import { CELLS, isZoomable } from "./layout";
 import { setWindow, windowOf } from "./numbers";
 import { beginPan, endPan, pan } from "./pan";
 import { light, plan, width } from "./plan";
@@ -177,7 +177,11 @@ export function Drawing() {
         {over ? <Tooltip hit={over.hit} x={over.x} y={over.y} width={width.value} /> : null}
       </div>
       <p class="note drawing-keys">
-        Click a weight, a unit or an input to derive it. From the keyboard: arrows, <kbd>W</kbd> for weights, <kbd>Enter</kbd>.
+        Click a weight, a unit or an input to derive it.
+        {plan.value.gaps.some((gap) => isZoomable(gap, sizes.value))
+          ? " Where a cell of a matrix stands for many weights, a click first comes nearer, until cells are single weights."
+          : ""}{" "}
+        From the keyboard: arrows, <kbd>W</kbd> for weights, <kbd>Enter</kbd>.
       </p>
     </div>
   );
