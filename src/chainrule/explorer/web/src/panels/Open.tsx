@@ -53,10 +53,17 @@ function OpenForm({ close }: { close?: () => void }) {
   const now = network.value?.activations[0] ?? "";
   const dataset = useSignal(current);
   const hidden = useSignal(network.value?.sizes.slice(1, -1).join(", ") ?? "4, 4");
+  const edited = useSignal(false);
   const activation = useSignal([now, "tanh"].find((name) => activations.includes(name)) ?? activations[0] ?? "");
   const seed = useSignal("0");
   const fault = useSignal<Fault | null>(null);
   const busy = useSignal(false);
+
+  /** Another data set proposes its own shape, unless one was typed. */
+  const choose = (one: Dataset): void => {
+    dataset.value = one.name;
+    if (!edited.value) hidden.value = one.plane ? "4, 4" : "16";
+  };
 
   const submit = async (): Promise<void> => {
     const shape = sizesOf(hidden.value);
@@ -100,8 +107,8 @@ function OpenForm({ close }: { close?: () => void }) {
     >
       <fieldset class="open-sets" aria-describedby="open-dataset-fault">
         <legend>Data set</legend>
-        <Sets title="In the plane, with a decision map" sets={inPlane} chosen={dataset.value} choose={(name) => (dataset.value = name)} />
-        <Sets title="Tables and pictures" sets={others} chosen={dataset.value} choose={(name) => (dataset.value = name)} />
+        <Sets title="In the plane, with a decision map" sets={inPlane} chosen={dataset.value} choose={choose} />
+        <Sets title="Tables and pictures" sets={others} chosen={dataset.value} choose={choose} />
         <FaultText id="open-dataset-fault" fault={fault.value} field="dataset" />
       </fieldset>
       <Field panel="open" field="hidden" label="Hidden layers" fault={fault.value}>
@@ -112,7 +119,10 @@ function OpenForm({ close }: { close?: () => void }) {
             autocomplete="off"
             placeholder="none"
             value={hidden.value}
-            onInput={(event) => (hidden.value = event.currentTarget.value)}
+            onInput={(event) => {
+              edited.value = true;
+              hidden.value = event.currentTarget.value;
+            }}
           />
         )}
       </Field>
@@ -157,7 +167,7 @@ function Sets({ title, sets, chosen, choose }: {
   title: string;
   sets: Dataset[];
   chosen: string;
-  choose: (name: string) => void;
+  choose: (one: Dataset) => void;
 }) {
   if (!sets.length) return null;
   return (
@@ -166,7 +176,7 @@ function Sets({ title, sets, chosen, choose }: {
       <div class="open-cards">
         {sets.map((one) => (
           <label class="open-card" key={one.name}>
-            <input type="radio" name="dataset" value={one.name} checked={chosen === one.name} onChange={() => choose(one.name)} />
+            <input type="radio" name="dataset" value={one.name} checked={chosen === one.name} onChange={() => choose(one)} />
             <span>
               <b>{one.name.replaceAll("_", " ")}</b>
               <small>
