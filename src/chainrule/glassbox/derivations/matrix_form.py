@@ -27,7 +27,7 @@ from chainrule.glassbox.derivations.expressions import (
 )
 from chainrule.glassbox.derivations.notations import Notation
 from chainrule.glassbox.derivations.sheet import Sheet
-from chainrule.glassbox.derivations.steps import Direction, Step
+from chainrule.glassbox.derivations.steps import Step
 from chainrule.glassbox.derivations.target import Target
 
 
@@ -35,8 +35,8 @@ class MatrixForm:
     """Makes the steps that one target needs, a whole layer at a time."""
 
     def __init__(self, example: Example, notation: Notation, terms: int, digits: int) -> None:
-        self._example, self._notation, self._digits = example, notation, digits
-        self._sheet = Sheet(example, notation, terms, digits)  # for sums over outputs, which are of units
+        self._example, self._notation = example, notation
+        self._sheet = Sheet(example, notation, terms, digits)
 
     # --- quantities -------------------------------------------------------------------------------------------------
     def _q(self, kind: Kind, layer: int) -> Quantity:
@@ -63,18 +63,6 @@ class MatrixForm:
 
     def _vector(self, values: F) -> F:
         return values[np.newaxis] if self._notation.rows else values[:, np.newaxis]
-
-    def _step(
-        self,
-        equation: str,
-        direction: Direction,
-        target: Quantity,
-        expression: Expression,
-        why: str,
-        chain: Expression | None = None,
-        noise: Value = 0.0,
-    ) -> Step:
-        return Step(equation, direction, target, expression, why, chain, self._notation, self._digits, noise)
 
     def _through(self, layer: int, vector: Expression, forward: bool) -> MatrixProduct:
         """W times a vector of the layer below, or Wᵀ times one of its own layer, in the notation's layout."""
@@ -105,12 +93,12 @@ class MatrixForm:
             why = f"All units of layer {self._notation.number(layer)} at once" + (
                 "." if layer in example.b else "; there is no bias."
             )
-            steps.append(self._step("E1", "forward", self._q("z", layer), z, why))
+            steps.append(self._sheet.step("E1", "forward", self._q("z", layer), z, why))
             a = Apply("g", (self._q("z", layer),), g.value, layer)
             if g.coupled:
                 a = replace(a, function=self._by_rows(g.value), jacobian=partial(self._jacobian, layer))
             how = "Of the whole layer at once" if g.coupled else "Entry by entry"
-            steps.append(self._step("E2", "forward", self._q("a", layer), a, f"{how}: {g.name}."))
+            steps.append(self._sheet.step("E2", "forward", self._q("a", layer), a, f"{how}: {g.name}."))
         if example.output is None:
             steps.append(self._cost())
         return steps
@@ -126,11 +114,11 @@ class MatrixForm:
         example, cost = self._example, self._example.plan.cost
         target = Quantity("cost", example.L, (), known(example.cost))
         if not cost.separable:
-            return self._step(
+            return self._sheet.step(
                 "E3", "forward", target, costs.whole(example), f"The cost, {cost.name}, takes all outputs at once."
             )
         expression, _, why = costs.summed(self._sheet)
-        return self._step("E3", "forward", target, expression, why)
+        return self._sheet.step("E3", "forward", target, expression, why)
 
     # --- backward ---------------------------------------------------------------------------------------------------
     def _backward(self, last: int) -> list[Step]:
@@ -140,12 +128,11 @@ class MatrixForm:
             steps += self._of_layer(layer)
         return steps
 
-    def _is_written_out(self, layer: int) -> bool:
-        return self._notation.style == "da" and self._example.delta_is_product(layer)
-
     def _delta(self, layer: int) -> Expression:
         """δ^ℓ as it stands in a formula: a letter, or the product that it is."""
-        return self._slowed(layer, self._q("da", layer)) if self._is_written_out(layer) else self._q("delta", layer)
+        return (
+            self._slowed(layer, self._q("da", layer)) if self._sheet.is_written_out(layer) else self._q("delta", layer)
+        )
 
     def _of_layer(self, layer: int) -> list[Step]:
         example, notation, L = self._example, self._notation, self._example.L
@@ -158,7 +145,7 @@ class MatrixForm:
                 a = Product((total, a))
             names = f"{example.plan.activation(L).name} with {example.plan.cost.name}"
             why = f"A matched pair, {names}: the slopes cancel against the cost's derivative."
-            return [self._step("E5′", "backward", target, Plus((a, Negative(self._q("y", L)))), why)]
+            return [self._sheet.step("E5′", "backward", target, Plus((a, Negative(self._q("y", L)))), why)]
         steps = []
         slope = example.slope[layer]
         g = example.plan.activation(layer)
@@ -167,7 +154,7 @@ class MatrixForm:
             assert not g.coupled
             of_z = Apply("g'", (self._q("z", layer),), g.derivative, layer)
             why = f"The slopes of {g.name} at z."
-            steps.append(self._step("E5" if layer == L else "E6", "backward", self._q("slope", layer), of_z, why))
+            steps.append(self._sheet.step("E5" if layer == L else "E6", "backward", self._q("slope", layer), of_z, why))
         is_output = layer == L and example.output is not None and len(example.a[L]) == 1
         with_da = notation.style == "da" or slope is None or (layer == L and not is_output)
         vector: Expression = self._q("da", layer)
@@ -175,7 +162,7 @@ class MatrixForm:
             steps.append(self._into_activation(layer))
         elif not is_output:
             vector = self._through(layer + 1, self._delta(layer + 1), forward=False)
-        if self._is_written_out(layer):
+        if self._sheet.is_written_out(layer):
             return steps
         objective = notation.objective
         z, a_here, above = Quantity("z", layer), Quantity("a", layer), Quantity("z", layer + 1)
@@ -201,7 +188,7 @@ class MatrixForm:
             why = "From a to z: times the slopes."
             if not with_da:
                 why = f"Back through the weights of layer {notation.number(layer + 1)}, then through the slopes."
-        return [*steps, self._step(equation, "backward", target, found, why, Product(chain), noise)]
+        return [*steps, self._sheet.step(equation, "backward", target, found, why, Product(chain), noise)]
 
     def _into_activation(self, layer: int) -> Step:
         """(E9), or what (E5) begins with."""
@@ -212,21 +199,21 @@ class MatrixForm:
             if example.output is not None:
                 one = Quantity("unit", L, (example.output,), target.value)
                 why = "The output itself is differentiated: 1 at its own place, 0 elsewhere."
-                return self._step("E11", "backward", target, one, why)
+                return self._sheet.step("E11", "backward", target, one, why)
             cost, a, y = example.plan.cost, self._q("a", L), self._q("y", L)
             why = f"The derivative of {cost.name} in each output."
-            return self._step("E5", "backward", target, self._cost_derivative(cost, a, y), why)
+            return self._sheet.step("E5", "backward", target, self._cost_derivative(cost, a, y), why)
         expression = self._through(layer + 1, self._delta(layer + 1), forward=False)
         above, here = Quantity("z", layer + 1), Quantity("a", layer)
         partials: tuple[Partial, ...] = (Partial(notation.objective, above), Partial(above, here))
-        if self._is_written_out(layer + 1):
+        if self._sheet.is_written_out(layer + 1):
             a_above = Quantity("a", layer + 1)
             partials = (Partial(above, here), Partial(a_above, above), Partial(notation.objective, a_above))
         chain = Product(partials)
         no_slope = "; the input has no activation function, so that no slope is multiplied in."
         why = "Back through the weights" + ("." if layer else no_slope)
         equation = "E9" if layer or example.output is None else "E11"
-        return self._step(equation, "backward", target, expression, why, chain)
+        return self._sheet.step(equation, "backward", target, expression, why, chain)
 
     def _cost_derivative(self, cost: Any, a: Quantity, y: Quantity) -> Expression:
         if cost.name in ("squared_error", "half_squared_error"):
@@ -251,12 +238,12 @@ class MatrixForm:
             outer = MatrixProduct((*factors, Transposed(a)))
         why = "All weights of the layer at once."
         z, W = Quantity("z", layer), Quantity("W", layer)
-        if self._is_written_out(layer):
+        if self._sheet.is_written_out(layer):
             a_here = Quantity("a", layer)
             chain = Product((Partial(a_here, z), Partial(notation.objective, a_here), Partial(z, W)))
         else:
             chain = Product((Partial(notation.objective, z), Partial(z, W)))
-        return self._step("E7", "gradient", self._q("dW", layer), outer, why, chain)
+        return self._sheet.step("E7", "gradient", self._q("dW", layer), outer, why, chain)
 
     def steps(self, target: Target) -> tuple[Step, ...]:
         """Make the steps of a target: forward, then backward, then what was asked for."""
@@ -268,16 +255,16 @@ class MatrixForm:
                 last, down_to = [self._weights(target.layer)], target.layer
             case "b":
                 why = "The biases move z one for one."
-                step = self._step("E8", "gradient", self._q("db", target.layer), self._delta(target.layer), why)
+                step = self._sheet.step("E8", "gradient", self._q("db", target.layer), self._delta(target.layer), why)
                 last, down_to = [step], target.layer
             case "delta":
                 last, down_to = [], target.layer
-                if self._is_written_out(target.layer):
+                if self._sheet.is_written_out(target.layer):
                     z, a = Quantity("z", target.layer), Quantity("a", target.layer)
                     chain = Product((Partial(a, z), Partial(self._notation.objective, a)))
                     equation = "E5" if target.layer == self._example.L else "E6"
                     found, why = self._delta(target.layer), "From a to z: times the slopes."
-                    last = [self._step(equation, "backward", self._q("delta", target.layer), found, why, chain)]
+                    last = [self._sheet.step(equation, "backward", self._q("delta", target.layer), found, why, chain)]
             case "x":
                 last, down_to = [self._into_activation(0)], 1
         return (*self._forward(), *self._backward(down_to), *last)

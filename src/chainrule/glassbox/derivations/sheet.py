@@ -1,4 +1,4 @@
-"""What all steps of a derivation unit by unit are made with: quantities with values, and sums with their rest."""
+"""What the steps of a derivation are made with: quantities of units with their values, and sums with their rest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.glassbox.derivations.example import Example, F, known
-from chainrule.glassbox.derivations.expressions import Expression, Index, Kind, Quantity, Rest, Sum
+from chainrule.glassbox.derivations.expressions import Expression, Index, Kind, Quantity, Rest, Sum, Value
 from chainrule.glassbox.derivations.notations import Notation
 from chainrule.glassbox.derivations.steps import Direction, Step
 
@@ -63,7 +63,7 @@ class Sheet:
         expression: Expression,
         why: str,
         chain: Expression | None = None,
-        noise: float = 0.0,
+        noise: Value = 0.0,
     ) -> Step:
         """Make a step in the notation."""
         return Step(equation, direction, target, expression, why, chain, self.notation, self.digits, noise)

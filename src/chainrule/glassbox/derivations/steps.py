@@ -85,7 +85,7 @@ class Step:
 
     @property
     def written_out(self) -> str:
-        """The formula with its sums written out, the largest terms first."""
+        """The formula with its sums written out: in order, or of long ones the largest terms first."""
         from chainrule.glassbox.writing.text import written_out
 
         return written_out(self.expression, self.notation, self.digits)
