@@ -157,8 +157,15 @@ def test_shifted_numbering_moves_weights_alone(notation):
     assert find_weight(plain) != find_weight(shifted)
     assert [step.value for step in plain.steps] == [step.value for step in shifted.steps]
     assert [step.layer for step in plain.steps] == [step.layer for step in shifted.steps]
-    ledgers = [found.ledger.to_dict()["paths"][0]["factors"] for found in (plain, shifted)]
+    ledgers = [
+        cr.derive(p.net, p.X[0], p.Y[0], ("W", 1, 3, 5), notation, shifted=shift).ledger.to_dict()["paths"][0][
+            "factors"
+        ]
+        for shift in (False, True)
+    ]
     assert [factor["value"] for factor in ledgers[0]] == [factor["value"] for factor in ledgers[1]]
+    pairs = [(one["symbol"], other["symbol"]) for one, other in zip(*ledgers, strict=True)]
+    assert [one != other for one, other in pairs] == [False, False, True, False, False]  # the weight alone
     z = [next(s.symbols[0] for s in found.steps if s.target.kind == "z" and s.layer == 2) for found in (plain, shifted)]
     assert z[0] == z[1]
 
