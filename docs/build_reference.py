@@ -26,10 +26,29 @@ from typing import Any
 import numpy as np
 
 from chainrule import derivatives
-from chainrule.engine import tangents
+from chainrule.engine import regularized, tangents
 from chainrule.errors import PairError
-from chainrule.maths import activations, costs, finite_differences, initializers, pairs, penalties, schedules, updates
-from chainrule.training.lbfgs import LBFGS
+from chainrule.maths import (
+    activations,
+    costs,
+    finite_differences,
+    initializers,
+    kronecker,
+    masks,
+    pairs,
+    penalties,
+    regularizers,
+    schedules,
+    updates,
+)
+from chainrule.training.arguments.effort import of_rule
+from chainrule.training.minibatches.kfac import KFAC
+from chainrule.training.minibatches.line_search import LineSearchSGD
+from chainrule.training.minibatches.rate_finder import find_rate
+from chainrule.training.whole_set import gauss_newton_cg, levenberg_marquardt
+from chainrule.training.whole_set.gauss_newton_cg import GaussNewtonCG
+from chainrule.training.whole_set.lbfgs import LBFGS
+from chainrule.training.whole_set.levenberg_marquardt import LevenbergMarquardt
 
 REFERENCE = Path(__file__).parent / "reference"
 SOURCE = "../../src"
@@ -218,7 +237,7 @@ STATEMENTS = {
             "one pass over a batch",
             "Forward (E1, E2) for ℓ = 1..L; δ^L (E5); δ^ℓ (E6) for ℓ = L−1..1; gradients (E7, E8); then the update of "
             "all layers at once. One epoch: every batch once.",
-            ("chainrule.training.minibatch.run",),
+            ("chainrule.training.minibatches.loop.run",),
             "`cr.train(net, X, Y)`",
         ),
         Statement(
@@ -255,6 +274,36 @@ CHECKER = (
     (finite_differences.rounding, "rounding of a function along a line"),
     (finite_differences.difference, "difference with a chosen step, `cr.check_gradients`"),
     (finite_differences.slope_jump, "jump of a slope"),
+)
+
+REGULARIZERS = (
+    (masks.mask, "dropout, `dropout=` of `cr.train`"),
+    (regularizers.decayed, "weight decay, `weight_decay=`"),
+    (regularizers.within_norm, "max-norm, `max_norm=`"),
+    (regularizers.smoothed, "label smoothing, `label_smoothing=`"),
+    (regularizers.noisy, "input noise, `input_noise=`"),
+    (regularizers.clipped, "clipping of a step's gradient, `clip_norm=`"),
+    (regularized._clipped, "clipping of each example's, `clip_example_norm=`"),
+)
+
+IN_THE_COST = (
+    (regularizers.sobolev, "targets of derivatives, `derivative_targets=`"),
+    (regularizers.monotone, "monotone inputs, `monotone=`"),
+    (regularizers.half_square, "input-gradient penalty, `input_gradient_penalty=`"),
+)
+
+SOLVERS = (
+    (LBFGS, '`"lbfgs"`, `cr.LBFGS`'),
+    (LevenbergMarquardt, '`"levenberg_marquardt"`, `cr.LevenbergMarquardt`'),
+    (levenberg_marquardt.next_damping, "its damping"),
+    (GaussNewtonCG, '`"gauss_newton_cg"`, `cr.GaussNewtonCG`'),
+    (gauss_newton_cg.next_damping, "its damping"),
+    (LineSearchSGD, '`"line_search"`, `cr.LineSearchSGD`'),
+    (KFAC, '`"kfac"`, `cr.KFAC`'),
+    (kronecker.split_damping, "its damping, split"),
+    (kronecker.rescaling, "its step, rescaled"),
+    (of_rule, 'what an epoch takes, by which `optimizer="auto"` chooses'),
+    (find_rate, '`learning_rate="find"`'),
 )
 
 ETAS = ("Constant", "Step", "Exponential", "Cosine", "InverseScaling", "WarmUp", "Adaptive")
@@ -377,13 +426,31 @@ def equations_page() -> Iterator[str]:
     yield from ("", "## Learning rate schedules", "", plain(opening(schedules)[1]))
     for name in ETAS:
         yield from described(getattr(schedules, name), f"`cr.schedules.{name}`")
-    yield from ("", "## Penalty")
+    yield from ("", "## Penalties")
     yield from described(penalties.l2, "`penalty=` of `cr.train`")
     yield from ("", f"Its gradient: {formula(penalties.l2_gradient)}.")
-    yield from ("", "## Full-batch solver")
-    yield from described(LBFGS, '`"lbfgs"`, `cr.LBFGS`')
+    yield from described(penalties.l1, "`l1=` of `cr.train`")
+    yield from ("", f"Its gradient: {formula(penalties.l1_gradient)}.")
+    yield from ("", "## What a step does besides", "")
+    yield (
+        "In this order, forward and backward included: noise (E56), dropout (E51), smoothed targets (E55), clipping of "
+        "each example (E58), penalties (E29, E52) and derivatives in the cost (E59 to E61), clipping of the sum (E57), "
+        "decay (E53), the update rule with each layer's rate, max-norm (E54)."
+    )
+    for function, title in REGULARIZERS:
+        yield from described(function, title)
+    yield from ("", "## Derivatives in the cost", "")
+    yield (
+        "J is ∂a^L_o/∂x of an example, T what it is to be; the objective has the mean over examples (the sum under the "
+        "sum), all outputs added up. Their gradients in θ are exact, by (E31) to (E33) along the input."
+    )
+    for function, title in IN_THE_COST:
+        yield from described(function, title)
+    yield from ("", "## Solvers")
+    for solver, title in SOLVERS:
+        yield from described(solver, title)
     yield ""
-    yield "The gradient is that of cost and penalty (E29) together. The iteration is SciPy's L-BFGS-B without bounds."
+    yield "The gradient of (E30) is that of cost and penalty (E29) together; its iteration is SciPy's L-BFGS-B."
     yield from ("", "## Derivatives beyond the gradient")
     yield from ("", plain(opening(tangents)[1]))
     for function, title in DERIVATIVES:

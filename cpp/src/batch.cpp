@@ -1,6 +1,7 @@
 #include "chainrule/batch.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -94,7 +95,7 @@ Index Batch<T>::bytes(const Plan& plan, Grid grid, Index rows, Keep keep) {
 }
 
 template <class T>
-Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(the_rows) {
+Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep, const StepOptions& options) : rows(the_rows) {
     const Index one = bytes(plan, grid, 1, keep), most = std::numeric_limits<Index>::max();
     check_fits(rows > most / one ? most : rows * one, "a batch of " + std::to_string(rows) + " rows",
                "Make batch_size smaller, or the layers narrower.");
@@ -109,6 +110,7 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
         if (grid.first_half(plan.inputs()) > 0) halves[half] = matrix(halves_data[half], plan.layers.front().out);
     coefficients = Buffer<T>(rows);
     costs = Buffer<T>(rows);
+    if (options.clips_examples()) lengths = Buffer<double>(3 * rows);
     for (std::size_t l = 0; l < plan.layers.size(); ++l) {
         const Layer& layer = plan.layers[l];
         const bool last = l + 1 == plan.layers.size(), training = keep == Keep::training;
@@ -117,22 +119,58 @@ Batch<T>::Batch(const Plan& plan, Grid grid, Index the_rows, Keep keep) : rows(t
         // training needs z at the outputs alone; elsewhere a takes its place
         z.push_back(every_z || (training && last) ? matrix(one_more(z_data), layer.out) : a.back());
         delta.push_back(training ? matrix(one_more(delta_data), layer.out) : Panels<T>{});
-        d.push_back(slopes && !last && stores_derivative(layer.activation) ? matrix(one_more(d_data), layer.out)
-                                                                           : Panels<T>{});
+        // relu's is read off a masked a, too
+        const bool masked = !last && options.p(l + 1) > 0 && layer.activation != Activation::relu;
+        d.push_back(slopes && !last && (masked || stores_derivative(layer.activation))
+                        ? matrix(one_more(d_data), layer.out)
+                        : Panels<T>{});
     }
 }
 
 // --- passes -----------------------------------------------------------------------------------------------------------
 namespace {
 
+// M of a^(l + 1), of layer l as Plan::layers counts: of all of `x`, a matrix of its shape.
 template <class T>
-void forward_layer(const Weights<T>& net, Batch<T>& batch, std::size_t l, Index n0, Index n1) {
+MaskedRows<T> masked(const Weights<T>& net, const Perturbed& by, std::size_t l, Panels<T> x, Panels<T> d, Index n0,
+                     Index n1) {
+    const auto stream = static_cast<std::uint32_t>(l + 1);
+    return {x, d, n0, n1, 0, net.packing.grid.count(x.columns), by.words(stream), by.options.p(l + 1)};
+}
+
+// A layer's derivative goes with the mask, so that (E6) has both in one; softmax's is that of the a before.
+template <class T>
+void mask_layer(const Weights<T>& net, Batch<T>& batch, std::size_t l, Index n0, Index n1, const Perturbed* by) {
+    if (by == nullptr || l + 1 == net.plan.layers.size() || by->options.p(l + 1) == 0) return;
+    MaskedRows<T> m = masked(net, *by, l, batch.a[l], batch.d[l], n0, n1);
+    m.copies = net.plan.layers[l].activation == Activation::softmax;
+    net.kernels.mask(m);
+}
+
+template <class T>
+void forward_layer(const Weights<T>& net, Batch<T>& batch, std::size_t l, Index n0, Index n1, const Perturbed* by) {
     const Layer& layer = net.plan.layers[l];
     net.kernels.forward({l == 0 ? batch.x : batch.a[l - 1], n0, n1, net.weights(l), net.bias(l), batch.z[l], batch.a[l],
                          batch.d[l], layer.activation, layer.parameter, net.edge(l)});
+    mask_layer(net, batch, l, n0, n1, by);
 }
 
 }  // namespace
+
+template <class T>
+void perturb_inputs(const Weights<T>& net, Batch<T>& batch, const Perturbed& by, Index n0, Index n1, Index p0,
+                    Index p1) {
+    const StepOptions& o = by.options;
+    if (o.noise > 0) net.kernels.noise({batch.x, {}, n0, n1, p0, p1, by.words(noise_stream), 0}, o.noise);
+    if (o.p(0) > 0) net.kernels.mask({batch.x, {}, n0, n1, p0, p1, by.words(0), o.p(0)});
+}
+
+template <class T>
+void smooth_targets(const Weights<T>& net, Batch<T>& batch, double epsilon, Index n0, Index n1) {
+    // one probability, or several that each stand for themselves, have a complement that isn't an output
+    const bool shared = net.plan.cost == Cost::cross_entropy && net.plan.outputs() > 1;
+    net.kernels.smooth(batch.y, n0, n1, 1 - epsilon, epsilon / (shared ? static_cast<double>(net.plan.outputs()) : 2));
+}
 
 template <class T>
 Panels<T> half_of(Grid grid, const Panels<T>& x, int half) {
@@ -158,41 +196,99 @@ void sum_half(const Weights<T>& net, Batch<T>& batch, int half, Index n0, Index 
 }
 
 template <class T>
-void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+void forward_halves(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1, const Perturbed* by) {
     const Layer& layer = net.plan.layers.front();
     net.kernels.add(batch.halves[0], batch.halves[1], batch.z[0], n0, n1);
     net.kernels.activate(batch.z[0], batch.a[0], batch.d[0], n0, n1, layer.activation, layer.parameter);
-    for (std::size_t l = 1; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
+    mask_layer(net, batch, 0, n0, n1, by);
+    for (std::size_t l = 1; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1, by);
 }
 
 template <class T>
-void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1) {
+void forward_rows(const Weights<T>& net, Batch<T>& batch, Index n0, Index n1, const Perturbed* by) {
     if (batch.halves[0].data == nullptr) {
-        for (std::size_t l = 0; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1);
+        for (std::size_t l = 0; l < net.plan.layers.size(); ++l) forward_layer(net, batch, l, n0, n1, by);
         return;
     }
     for (const int half : {0, 1}) sum_half(net, batch, half, n0, n1);
-    forward_halves(net, batch, n0, n1);
+    forward_halves(net, batch, n0, n1, by);
 }
 
 template <class T>
 void propagate_rows(const Weights<T>& net, const Batch<T>& batch, const std::vector<Panels<T>>& delta, Index n0,
-                    Index n1) {
-    for (std::size_t l = net.plan.layers.size() - 1; l > 0; --l) {
+                    Index n1, const Perturbed* by) {
+    const std::size_t lowest = by == nullptr ? 0 : by->options.lowest(net.plan.layers.size());
+    for (std::size_t l = net.plan.layers.size() - 1; l > lowest; --l) {
         const Layer& below = net.plan.layers[l - 1];
-        net.kernels.backward({delta[l], n0, n1, net.transpose_of(l), delta[l - 1], batch.a[l - 1], batch.d[l - 1],
-                              below.activation, below.parameter, false});
+        BackwardLayer<T> layer{delta[l],
+                               n0,
+                               n1,
+                               net.transpose_of(l),
+                               delta[l - 1],
+                               batch.a[l - 1],
+                               batch.d[l - 1],
+                               below.activation,
+                               below.parameter,
+                               false};
+        MaskedRows<T> mask{};
+        if (by != nullptr && by->options.p(l) > 0) {
+            mask = masked(net, *by, l - 1, delta[l - 1], Panels<T>{}, n0, n1);
+            layer.mask = &mask;
+            layer.slope = 1 / (1 - mask.p);
+        }
+        net.kernels.backward(layer);
     }
 }
 
+namespace {
+
 template <class T>
-void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1) {
+void output_layer(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1) {
     const std::size_t last = net.plan.layers.size() - 1;
     const Layer& top = net.plan.layers[last];
     net.kernels.output({batch.z[last], batch.a[last], batch.y, batch.delta[last], n0, n1, coefficients,
                         batch.costs.data(), top.activation, top.parameter, net.plan.cost, net.plan.cost_parameter,
                         net.plan.matched});
+}
+
+// What each example counts, times min(1, c/‖∇C_i‖) (E36, E58); then δ times that.
+template <class T>
+void clip_examples(const Weights<T>& net, Batch<T>& batch, const StepOptions& options, Index n0, Index n1) {
+    double *squares = batch.lengths.data(), *of_row = squares + batch.rows;
+    std::fill(squares + n0, squares + n1, 0.0);
+    const std::size_t lowest = options.lowest(net.plan.layers.size());
+    for (std::size_t l = lowest; l < net.plan.layers.size(); ++l) {
+        if (options.frozen(l)) continue;
+        // ‖(a_i, 1)‖² ‖δ_i‖²
+        net.kernels.lengths(l == 0 ? batch.x : batch.a[l - 1], n0, n1, of_row);
+        double* of_delta = of_row + batch.rows;
+        net.kernels.lengths(batch.delta[l], n0, n1, of_delta);
+        for (Index n = n0; n < n1; ++n) squares[n] += (of_row[n] + (net.plan.layers[l].bias ? 1 : 0)) * of_delta[n];
+    }
+    T* c = batch.coefficients.data();
+    for (Index n = n0; n < n1; ++n) {
+        const double norm = std::sqrt(squares[n]);
+        if (!(norm <= options.clip_example_norm))
+            c[n] = static_cast<T>(static_cast<double>(c[n]) * (options.clip_example_norm / norm));
+    }
+    for (std::size_t l = lowest; l < net.plan.layers.size(); ++l)
+        net.kernels.scale(batch.delta[l], c, batch.delta[l], n0, n1);
+}
+
+}  // namespace
+
+template <class T>
+void backward_rows(const Weights<T>& net, Batch<T>& batch, const T* coefficients, Index n0, Index n1) {
+    output_layer(net, batch, coefficients, n0, n1);
     propagate_rows(net, batch, batch.delta, n0, n1);
+}
+
+template <class T>
+void backward_rows(const Weights<T>& net, Batch<T>& batch, const Perturbed& by, Index n0, Index n1) {
+    const bool clips = by.options.clips_examples();
+    output_layer<T>(net, batch, clips ? nullptr : batch.coefficients.data(), n0, n1);
+    propagate_rows(net, batch, batch.delta, n0, n1, &by);
+    if (clips) clip_examples(net, batch, by.options, n0, n1);
 }
 
 template <class T>
@@ -214,18 +310,22 @@ void coefficients_of(const Plan& plan, const T* weights, const Index* which, Ind
         c[k] = static_cast<T>(static_cast<double>(weights[which != nullptr ? which[k] : first + k]) * share);
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                                                                      \
-    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                                 \
-    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                               \
-    template struct Weights<T>;                                                                                       \
-    template struct Batch<T>;                                                                                         \
-    template Panels<T> half_of<T>(Grid, const Panels<T>&, int);                                                       \
-    template void sum_half<T>(const Weights<T>&, Batch<T>&, int, Index, Index);                                       \
-    template void forward_halves<T>(const Weights<T>&, Batch<T>&, Index, Index);                                      \
-    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index);                                        \
-    template void propagate_rows<T>(const Weights<T>&, const Batch<T>&, const std::vector<Panels<T>>&, Index, Index); \
-    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                             \
-    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*);          \
+#define CHAINRULE_INSTANTIATE(T)                                                                                     \
+    template void pack<T>(const Plan&, const Packing&, const T*, T*);                                                \
+    template void unpack<T>(const Plan&, const Packing&, const T*, T*);                                              \
+    template struct Weights<T>;                                                                                      \
+    template struct Batch<T>;                                                                                        \
+    template Panels<T> half_of<T>(Grid, const Panels<T>&, int);                                                      \
+    template void sum_half<T>(const Weights<T>&, Batch<T>&, int, Index, Index);                                      \
+    template void perturb_inputs<T>(const Weights<T>&, Batch<T>&, const Perturbed&, Index, Index, Index, Index);     \
+    template void smooth_targets<T>(const Weights<T>&, Batch<T>&, double, Index, Index);                             \
+    template void forward_halves<T>(const Weights<T>&, Batch<T>&, Index, Index, const Perturbed*);                   \
+    template void forward_rows<T>(const Weights<T>&, Batch<T>&, Index, Index, const Perturbed*);                     \
+    template void propagate_rows<T>(const Weights<T>&, const Batch<T>&, const std::vector<Panels<T>>&, Index, Index, \
+                                    const Perturbed*);                                                               \
+    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const Perturbed&, Index, Index);                    \
+    template void backward_rows<T>(const Weights<T>&, Batch<T>&, const T*, Index, Index);                            \
+    template void coefficients_of<T>(const Plan&, const T*, const Index*, Index, Index, double, double, T*);         \
     template double total_weight<T>(const T*, const Index*, Index);
 CHAINRULE_INSTANTIATE(float)
 CHAINRULE_INSTANTIATE(double)

@@ -9,129 +9,39 @@
 namespace chainrule {
 namespace {
 
-constexpr Index unit_rows = 96;  // of 𝒲 in a unit, about: its A panels and its gradient stay in the cache
-// In networks of so few units a thread could have much more to do than another; they have units of so many rows.
-constexpr Index few_units = 16, small_unit_rows = 32;
 constexpr std::chrono::milliseconds between_checks{100};
 
-Index rows_of_unit(const Plan& plan, Grid grid) {
-    const Index rows = std::max<Index>(1, unit_rows / grid.panel()) * grid.panel();
-    Index units = 0;
-    for (const Layer& layer : plan.layers) units += (layer.in + rows - 1) / rows * grid.count(layer.out);
-    return units < few_units ? small_unit_rows : rows;
+}  // namespace
+
+namespace {
+
+const StepOptions& checked(const StepOptions& options, const Plan& plan) {
+    options.check(plan);
+    return options;
 }
 
 }  // namespace
 
-RuleSettings rule_settings(std::string_view name, std::span<const double> s) {
-    const auto need = [&](std::size_t count) {
-        if (s.size() != count)
-            throw std::invalid_argument("settings of " + std::string(name) + ": expected " + std::to_string(count) +
-                                        " numbers, got " + std::to_string(s.size()));
-    };
-    RuleSettings r{};
-    if (name == "sgd") {
-        need(0);
-        r.rule = Rule::sgd;
-    } else if (name == "momentum" || name == "nesterov") {
-        need(1);
-        r.rule = name == "momentum" ? Rule::momentum : Rule::nesterov;
-        r.mu = s[0];
-    } else if (name == "rmsprop") {
-        need(2);
-        r.rule = Rule::rmsprop;
-        r.beta2 = s[0];
-        r.epsilon = s[1];
-    } else if (name == "adam" || name == "adamw") {
-        need(4);
-        r.rule = name == "adam" ? Rule::adam : Rule::adamw;
-        r.beta1 = s[0];
-        r.beta2 = s[1];
-        r.epsilon = s[2];
-        if (name == "adam") r.epsilon_hat = s[3] != 0;
-        else r.weight_decay = s[3];
-    } else {
-        throw std::invalid_argument("rule: expected one that is built in, got \"" + std::string(name) + "\"");
-    }
-    return r;
-}
-
 template <class T>
-Step<T> step_of(const RuleSettings& s, Index number, double rate, double penalty) {
-    Step<T> step{};
-    if (s.rule == Rule::adam || s.rule == Rule::adamw) {  // powers are not for nothing in a step of microseconds
-        const double t = static_cast<double>(number), root = std::pow(1 - std::pow(s.beta2, t), 0.5);
-        step.rate_now = static_cast<T>(rate * root / (1 - std::pow(s.beta1, t)));
-        step.epsilon_now = static_cast<T>(s.epsilon_hat ? s.epsilon : root * s.epsilon);
-    }
-    step.rate = static_cast<T>(rate);
-    step.penalty = static_cast<T>(penalty);
-    step.mu = static_cast<T>(s.mu);
-    step.beta1 = static_cast<T>(s.beta1);
-    step.rest1 = static_cast<T>(1 - s.beta1);
-    step.beta2 = static_cast<T>(s.beta2);
-    step.rest2 = static_cast<T>(1 - s.beta2);
-    step.epsilon = static_cast<T>(s.epsilon);
-    step.decay = static_cast<T>(rate * s.weight_decay);
-    return step;
-}
-
-template <class T>
-Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads)
-    : plan_(plan), settings_(settings), threads_(threads),
-      net_(plan, kernels<T>(), false, 2 + 2 * settings.vectors()),  // θ and the rule's vectors, and as they were before
-      batch_(plan, net_.packing.grid, batch, Keep::training) {
-    const Grid grid = net_.packing.grid;
+Trainer<T>::Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads,
+                    const StepOptions& options)
+    : plan_(plan), settings_(settings), options_(checked(options, plan)), plain_(options.plain()), threads_(threads),
+      // θ and the rule's vectors, and as they were before; and the gradient
+      net_(plan, kernels<T>(), false, 2 + 2 * settings.vectors() + options.clips()),
+      batch_(plan, net_.packing.grid, batch, Keep::training, options), units_(plan, net_.packing, threads) {
     const auto vectors = static_cast<std::size_t>(settings.vectors());
     for (std::size_t v = 0; v < vectors; ++v) state_.emplace_back(net_.packing.parameters);
     for (std::size_t v = 0; v <= vectors; ++v) before_.emplace_back(net_.packing.parameters);
-    const Index group = rows_of_unit(plan, grid);
-    for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(group * grid.panel());
-    const Index half = grid.first_half(plan.inputs());
-    for (std::size_t l = 0; l < plan.layers.size(); ++l) {
-        const Layer& layer = plan.layers[l];
-        for (Index i = 0, end; i < layer.in; i = end) {
-            end = std::min(layer.in, i + group);
-            if (l == 0 && i < half) end = std::min(end, half);  // a unit belongs to one half
-            for (Index p = 0; p < grid.count(layer.out); ++p) units_.push_back({l, p, i, end});
-        }
-    }
-    sums_.resize(units_.size());
-    share_out_units();
+    for (int thread = 0; thread < threads; ++thread) gradients_.emplace_back(units_.largest());
+    sums_.resize(units_.count());
+    if (!options.layer_rates.empty()) steps_.resize(static_cast<std::size_t>(threads) * plan.layers.size());
+    if (whole()) gradient_ = Buffer<T>(net_.packing.parameters);
 }
 
-// Equal work for all, in stretches of units; where the sum in z¹ is halved, half of the threads share each half of 𝒲¹.
 template <class T>
-void Trainer<T>::share_out_units() {
-    const Grid grid = net_.packing.grid;
-    const auto work = [&](std::size_t u) {
-        const Unit& unit = units_[u];
-        return static_cast<double>((unit.i1 - unit.i0) * grid.width(plan_.layers[unit.layer].out, unit.p));
-    };
-    const auto threads = static_cast<std::size_t>(threads_);
-    shares_.resize(threads);
-    std::vector<double> has(threads);
-    std::size_t u = 0;
-    const auto share_out_until = [&](std::size_t end, std::size_t first, std::size_t last) {  // among these threads
-        double all = 0;
-        for (std::size_t thread = first; thread < last; ++thread) all += has[thread];
-        for (std::size_t v = u; v < end; ++v) all += work(v);
-        const double fair = all / static_cast<double>(last - first);
-        for (std::size_t thread = first; u < end; ++u) {
-            while (thread + 1 < last && has[thread] + 0.5 * work(u) > fair) ++thread;
-            shares_[thread].push_back(u);
-            has[thread] += work(u);
-        }
-    };
-    const Index half = threads % 2 == 0 ? grid.first_half(plan_.inputs()) : 0;
-    if (half > 0) {
-        const auto until = [&](auto found) {
-            return static_cast<std::size_t>(std::find_if(units_.begin(), units_.end(), found) - units_.begin());
-        };
-        share_out_until(until([&](const Unit& unit) { return unit.i0 >= half || unit.layer > 0; }), 0, threads / 2);
-        share_out_until(until([&](const Unit& unit) { return unit.layer > 0; }), threads / 2, threads);
-    }
-    share_out_until(units_.size(), 0, threads);
+void Trainer<T>::set_between(Between<T>* between) {
+    if (gradient_.size() == 0) gradient_ = Buffer<T>(net_.packing.parameters);
+    between_ = between;
 }
 
 template <class T>
@@ -185,7 +95,7 @@ Ended Trainer<T>::run(const Examples<T>& examples, const std::function<bool()>& 
         if (some.steps > 0) team->run(all_threads);
     };
     run_steps(examples);
-    if (ended_ == Ended::gradient) {
+    if (ended_ == Ended::gradient && !whole()) {
         // the step that failed has been taken; so the epoch is run again up to it, which gives the same bits
         restore();
         Examples<T> again = examples;
@@ -250,6 +160,11 @@ void Trainer<T>::inputs_part(int thread, const Examples<T>& e, Index step, Comin
     if (rows.begin == rows.end) return;
     const Rows X = half_of(k.grid, e.X, half);
     k.gather(X, e.rows + e.bounds[step], 0, rows.begin, rows.end, half_of(k.grid, batch_.x, half));
+    if (!plain_) {
+        const Index middle = k.grid.first_half(plan_.inputs()) / k.grid.panel();
+        perturb_inputs(net_, batch_, {options_, e.first + step}, rows.begin, rows.end, half == 0 ? 0 : middle,
+                       half == 0 ? middle : k.grid.count(plan_.inputs()));
+    }
     next = coming(e, step, X, rows.begin, rows.end);
     sum_half(net_, batch_, half, rows.begin, rows.end);
 }
@@ -261,52 +176,186 @@ void Trainer<T>::examples_part(int thread, const Examples<T>& e, Index step, Com
     const Index* which = e.rows + e.bounds[step];
     const auto [n0, n1] = share_of(n, thread, threads_, k.rows_per_tile);
     if (n0 == n1) return;
+    const Perturbed perturbed{options_, e.first + step}, *by = plain_ ? nullptr : &perturbed;
     k.gather(e.Y, which, 0, n0, n1, batch_.y);
+    if (options_.smoothing > 0) smooth_targets(net_, batch_, options_.smoothing, n0, n1);
     const double total = e.weights == nullptr ? static_cast<double>(n) : total_weight<T>(e.weights, which, n);
     coefficients_of<T>(plan_, e.weights, which + n0, 0, n1 - n0, e.factors[step], total,
                        batch_.coefficients.data() + n0);
     if (halves_inputs(e.X)) {
-        forward_halves(net_, batch_, n0, n1);
+        forward_halves(net_, batch_, n0, n1, by);
     } else {
         k.gather(e.X, which, 0, n0, n1, batch_.x);
         next = coming(e, step, e.X, n0, n1);
-        forward_rows(net_, batch_, n0, n1);
+        if (by != nullptr) perturb_inputs(net_, batch_, perturbed, n0, n1, 0, k.grid.count(plan_.inputs()));
+        forward_rows(net_, batch_, n0, n1, by);
     }
-    backward_rows(net_, batch_, batch_.coefficients.data(), n0, n1);
+    if (by == nullptr) backward_rows(net_, batch_, batch_.coefficients.data(), n0, n1);
+    else backward_rows(net_, batch_, perturbed, n0, n1);
 }
 
 template <class T>
-void Trainer<T>::update_unit(const Unit& unit, const Step<T>& step, Index n, Coming& next, Index lines, T* gradient,
-                             Sums& sums) {
-    const Kernels<T>& k = net_.kernels;
-    const Grid grid = k.grid;
-    const Layer& layer = plan_.layers[unit.layer];
-    const Packing::At& at = net_.packing.layers[unit.layer];
-    const Index width = grid.width(layer.out, unit.p), column = unit.p * grid.panel();
-    const auto update = [&](Index from, Index count, bool weights) {
-        k.update(settings_.rule, step, net_.parameters.data() + from, gradient,
-                 state_.empty() ? nullptr : state_[0].data() + from,
-                 state_.size() < 2 ? nullptr : state_[1].data() + from, count, weights, sums);
+typename Trainer<T>::Steps Trainer<T>::steps_of(int thread, Step<T>& one, const Examples<T>& e, Index j) {
+    const auto of_layer = [&](std::size_t l) {
+        return step_of<T>(settings_, options_, l, steps_taken_ + j + 1, e.rates[j], e.penalties[j], e.l1[j]);
     };
-    const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1], delta = batch_.delta[unit.layer];
-    k.gradient({below, delta, n, unit.i0, unit.i1, unit.p, gradient, false, &next, lines});
-    update(at.weights + column * layer.in + unit.i0 * width, (unit.i1 - unit.i0) * width, true);
-    net_.transpose(unit.layer, unit.p, unit.i0, unit.i1, true);
-    if (unit.i0 == 0 && layer.bias) {
-        k.bias_gradient(delta, n, unit.p, gradient, false);
-        update(at.bias + column, width, false);
+    if (steps_.empty()) {
+        one = of_layer(0);
+        return {&one, 0};
+    }
+    Step<T>* first = steps_.data() + static_cast<std::size_t>(thread) * plan_.layers.size();
+    for (std::size_t l = 0; l < plan_.layers.size(); ++l) first[l] = of_layer(l);
+    return {first, 1};
+}
+
+template <class T>
+void Trainer<T>::gradient_of(const Unit& unit, Index n, Coming& next, Index lines, T* out) const {
+    const Panels<T> below = unit.layer == 0 ? batch_.x : batch_.a[unit.layer - 1];
+    net_.kernels.gradient({below, batch_.delta[unit.layer], n, unit.i0, unit.i1, unit.p, out, false, &next, lines});
+}
+
+template <class T>
+void Trainer<T>::update(const Stretch& at, const Step<T>& step, const T* gradient, Sums& sums) {
+    net_.kernels.update(settings_.rule, step, net_.parameters.data() + at.from, gradient,
+                        state_.empty() ? nullptr : state_[0].data() + at.from,
+                        state_.size() < 2 ? nullptr : state_[1].data() + at.from, at.count, at.weights, sums);
+}
+
+namespace {
+
+Index lines_of_unit(const Coming& next, std::size_t units) {
+    const Index n = std::max<Index>(1, static_cast<Index>(units));
+    return (next.rows * next.lines + n - 1) / n;
+}
+
+}  // namespace
+
+template <class T>
+void Trainer<T>::update_part(int thread, const Steps& steps, Index n, Coming& next) {
+    const std::vector<std::size_t>& mine = units_.of(thread);
+    const Index lines = lines_of_unit(next, mine.size());
+    T* gradient = gradients_[static_cast<std::size_t>(thread)].data();
+    for (const std::size_t u : mine) {
+        const Unit& unit = units_[u];
+        const Stretch at = units_.weights(unit);
+        Sums sums;
+        if (options_.frozen(unit.layer)) {
+            sums.weights = net_.kernels.length(net_.parameters.data() + at.from, at.count);
+        } else {
+            gradient_of(unit, n, next, lines, gradient);
+            update(at, steps[unit.layer], gradient, sums);
+            net_.transpose(unit.layer, unit.p, unit.i0, unit.i1, true);
+            if (units_.has_bias(unit)) {
+                net_.kernels.bias_gradient(batch_.delta[unit.layer], n, unit.p, gradient, false);
+                update(units_.bias(unit), steps[unit.layer], gradient, sums);
+            }
+        }
+        sums_[u] = sums;
     }
 }
 
 template <class T>
-void Trainer<T>::parameters_part(int thread, const Step<T>& step, Index n, Coming& next) {
-    const auto me = static_cast<std::size_t>(thread);
-    const Index units = std::max<Index>(1, static_cast<Index>(shares_[me].size()));
-    const Index lines = (next.rows * next.lines + units - 1) / units;
-    for (const std::size_t u : shares_[me]) {
-        sums_[u] = Sums{};
-        update_unit(units_[u], step, n, next, lines, gradients_[me].data(), sums_[u]);
+void Trainer<T>::gradient_part(int thread, const Steps& steps, Index n, Coming& next) {
+    const Kernels<T>& k = net_.kernels;
+    const std::vector<std::size_t>& mine = units_.of(thread);
+    const Index lines = lines_of_unit(next, mine.size());
+    const T* theta = net_.parameters.data();
+    T* gradient = gradient_.data();
+    for (const std::size_t u : mine) {
+        const Unit& unit = units_[u];
+        const Stretch at = units_.weights(unit);
+        Sums sums;
+        if (options_.frozen(unit.layer)) {
+            sums.weights = k.length(theta + at.from, at.count);
+        } else {
+            gradient_of(unit, n, next, lines, gradient + at.from);
+            k.penalize(steps[unit.layer], theta + at.from, gradient + at.from, at.count, true, sums);
+            if (units_.has_bias(unit)) {
+                const Stretch bias = units_.bias(unit);
+                k.bias_gradient(batch_.delta[unit.layer], n, unit.p, gradient + bias.from, false);
+                k.penalize(steps[unit.layer], theta + bias.from, gradient + bias.from, bias.count, false, sums);
+            }
+        }
+        sums_[u] = sums;
     }
+}
+
+// The second half of the same, with steps that have no penalties.
+template <class T>
+void Trainer<T>::whole_update_part(int thread, const Steps& steps) {
+    Sums unused;
+    for (const std::size_t u : units_.of(thread)) {
+        const Unit& unit = units_[u];
+        if (options_.frozen(unit.layer)) continue;
+        const Stretch at = units_.weights(unit), bias = units_.bias(unit);
+        update(at, steps[unit.layer], gradient_.data() + at.from, unused);
+        net_.transpose(unit.layer, unit.p, unit.i0, unit.i1, true);
+        if (units_.has_bias(unit)) update(bias, steps[unit.layer], gradient_.data() + bias.from, unused);
+    }
+}
+
+// (E54), panel by panel, as a column's weights belong to many units.
+template <class T>
+void Trainer<T>::constrain_part(int thread) {
+    const Grid grid = net_.packing.grid;
+    int turn = 0;
+    for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
+        if (options_.frozen(l)) continue;
+        const Layer& layer = plan_.layers[l];
+        for (Index p = 0; p < grid.count(layer.out); ++p, turn = (turn + 1) % threads_)
+            if (turn == thread && net_.kernels.constrain(net_.weights(l) + p * grid.panel() * layer.in, layer.in,
+                                                         grid.width(layer.out, p), options_.max_norm))
+                net_.transpose(l, p, 0, layer.in, true);
+    }
+}
+
+template <class T>
+Sums Trainer<T>::all_sums() const {
+    Sums sums;
+    for (const Sums& unit : sums_) {
+        sums.gradient += unit.gradient;
+        sums.weights += unit.weights;
+    }
+    return sums;
+}
+
+namespace {
+
+// What is left of a step for its update when the gradient has the penalties in it, clipped to length c (E57).
+template <class T>
+void clip(Step<T>& step, double norm, double c) {
+    step.penalty = step.l1 = T(0);
+    step.scale = norm > c ? static_cast<T>(c / norm) : T(1);
+}
+
+}  // namespace
+
+template <class T>
+typename Trainer<T>::Found Trainer<T>::gradient(const Examples<T>& examples, T* flat) {
+    if (gradient_.size() == 0) gradient_ = Buffer<T>(net_.packing.parameters);
+    const Lease team(threads_);
+    auto all_threads = [&](int thread) noexcept {
+        const FlushSubnormals flushed;
+        Coming next;
+        if (halves_inputs(examples.X)) {
+            inputs_part(thread, examples, 0, next);
+            team->barrier();
+        }
+        examples_part(thread, examples, 0, next);
+        team->barrier();
+        Step<T> one{};
+        const Steps steps = steps_of(thread, one, examples, 0);
+        gradient_part(thread, steps, examples.bounds[1] - examples.bounds[0], next);
+    };
+    team->run(all_threads);
+    double total;
+    const double norm = std::sqrt(all_sums().gradient);
+    Step<T> clipped{};
+    clip(clipped, norm, options_.clip_norm);
+    unpack(plan_, net_.packing, gradient_.data(), flat);
+    if (clipped.scale != T(1))
+        for (Index k = 0; k < plan_.n_parameters; ++k) flat[k] *= clipped.scale;
+    return {cost_of(examples, 0, total), norm};
 }
 
 template <class T>
@@ -315,17 +364,15 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     using Clock = std::chrono::steady_clock;
     Clock::time_point next_check = Clock::now() + between_checks;
     const Index taken = steps_taken_;
+    Step<T> one{};
     const bool halves = halves_inputs(e.X);
+    const bool two_parts = whole(), constrains = options_.constrains();
     // Two threads with a half each need not meet at the end of a step: what they begin the next one with is their own. The
     // norm of the gradient is looked at where they meet next.
-    const bool alone = halves && threads_ == 2;
+    const bool alone = halves && threads_ == 2 && !two_parts && !constrains;
     const double largest = std::sqrt(static_cast<double>(std::numeric_limits<T>::max()));
     const auto conclude = [&](Index step) {  // whether its gradient is finite
-        Sums sums;
-        for (const Sums& unit : sums_) {
-            sums.gradient += unit.gradient;
-            sums.weights += unit.weights;
-        }
+        const Sums sums = all_sums();
         const double norm = std::sqrt(sums.gradient);
         if (thread == 0) {
             e.norms[step] = norm;
@@ -365,11 +412,34 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
             ended = Ended::cost;
             break;
         }
-        const Step<T> step = step_of<T>(settings_, taken + j + 1, e.rates[j], e.penalties[j]);
-        parameters_part(thread, step, e.bounds[j + 1] - e.bounds[j], next);
+        const Steps steps = steps_of(thread, one, e, j);
+        const Index n = e.bounds[j + 1] - e.bounds[j];
+        if (two_parts) {
+            gradient_part(thread, steps, n, next);
+            team_->barrier();
+            if (!conclude(j)) {
+                ended = Ended::gradient;
+                break;
+            }
+            const double norm = std::sqrt(all_sums().gradient);
+            for (std::size_t l = 0; l < plan_.layers.size(); ++l) clip(steps[l], norm, options_.clip_norm);
+            if (between_ != nullptr) {
+                between_->transform(thread, *team_, net_, batch_, n, e.first + j, gradient_.data());
+                team_->barrier();
+                const T scale = static_cast<T>(between_->scale(e.rates[j], static_cast<double>(steps[0].scale)));
+                for (std::size_t l = 0; l < plan_.layers.size(); ++l) steps[l].scale = scale;
+            }
+            whole_update_part(thread, steps);
+        } else {
+            update_part(thread, steps, n, next);
+        }
+        if (constrains) {
+            team_->barrier();
+            constrain_part(thread);
+        }
         if (alone) continue;
         team_->barrier();
-        if (!conclude(j)) {
+        if (!two_parts && !conclude(j)) {
             ended = Ended::gradient;
             break;
         }
@@ -389,10 +459,7 @@ void Trainer<T>::work(int thread, const Examples<T>& e, const std::function<bool
     }
 }
 
-#define CHAINRULE_INSTANTIATE(T)                                             \
-    template Step<T> step_of<T>(const RuleSettings&, Index, double, double); \
-    template class Trainer<T>;
-CHAINRULE_INSTANTIATE(float)
-CHAINRULE_INSTANTIATE(double)
+template class Trainer<float>;
+template class Trainer<double>;
 
 }  // namespace chainrule

@@ -2,6 +2,7 @@
 #include "chainrule/activations.hpp"
 #include "chainrule/costs.hpp"
 #include "chainrule/dense.hpp"
+#include "chainrule/masks.hpp"
 #include "chainrule/rows.hpp"
 #include "chainrule/updates.hpp"
 
@@ -88,15 +89,56 @@ void forward(const ForwardLayer<T>& f) {
     });
 }
 
+// --- what steps do besides ---------------------------------------------------------------------------------------------
+template <class T>
+void smooth(Panels<T> y, Index n0, Index n1, double keep, double share) {
+    const T kept = static_cast<T>(keep), added = static_cast<T>(share);
+    for (Index n = n0; n < n1; ++n)
+        over_row<T>(y, n, [&](Index at, Index lanes) {
+            store<T>(y.data + at, first_lanes<T>(kept * load(y.data + at) + added, lanes, vec<T>{}));
+        });
+}
+
+// Lengths are added up in double, where no square of a float is too small or too large.
+template <class T>
+bool constrain(T* weights, Index rows, Index width, double most) {
+    constexpr int V = Simd<T>::lanes, D = Simd<double>::lanes;
+    typedef T part __attribute__((vector_size(D * sizeof(T))));
+    bool changed = false;
+    for (Index v = 0; v < width; v += V) {
+        vec<double> sums[V / D] = {};
+        for (Index i = 0; i < rows; ++i)
+            for (int h = 0; h < V / D; ++h) {
+                part some;
+                std::memcpy(&some, weights + i * width + v + h * D, sizeof some);
+                const vec<double> w = __builtin_convertvector(some, vec<double>);
+                sums[h] += w * w;
+            }
+        vec<T> factor = all<T>(1);
+        bool longer = false;
+        for (int lane = 0; lane < V; ++lane) {
+            const double length = ::sqrt(sums[lane / D][lane % D]);
+            if (!(length > most)) continue;
+            factor[lane] = static_cast<T>(most / length);
+            longer = true;
+        }
+        for (Index i = 0; longer && i < rows; ++i)
+            store<T>(weights + i * width + v, load(weights + i * width + v) * factor);
+        changed = changed || longer;
+    }
+    return changed;
+}
+
 // --- backward ---------------------------------------------------------------------------------------------------------
 template <class T>
-void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activation activation, T parameter) {
+void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activation activation, T parameter,
+                            T of_relu = T(1)) {
     const vec<T> zero{};
     if (d != nullptr) {
         for (Index at = 0; at < count; at += Simd<T>::lanes) store<T>(delta + at, load(delta + at) * load(d + at));
     } else if (activation == Activation::relu) {  // a > 0 where z > 0
         for (Index at = 0; at < count; at += Simd<T>::lanes) {
-            const vec<T> slope = load(a + at) > zero ? all<T>(1) : zero;
+            const vec<T> slope = load(a + at) > zero ? all<T>(of_relu) : zero;
             store<T>(delta + at, load(delta + at) * slope);
         }
     } else if (activation == Activation::leaky_relu) {
@@ -110,16 +152,18 @@ void multiply_by_derivative(T* delta, const T* a, const T* d, Index count, Activ
 template <class T>
 void backward(const BackwardLayer<T>& b) {
     const Grid grid = grid_of<T>;
-    product<T>(b.delta, b.n0, b.n1, {b.transposed, b.delta.columns}, nullptr, b.below,
-               [&](Index p, Index n0, Index n1) {
-                   if (b.plain || b.activation == Activation::softmax) return;
-                   const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
-                   const T* d = b.d.data == nullptr ? nullptr : b.d.data + panel * b.d.capacity + n0 * width;
-                   const T* a = b.a.data == nullptr ? nullptr : b.a.data + panel * b.a.capacity + n0 * width;
-                   multiply_by_derivative<T>(b.below.data + panel * b.below.capacity + n0 * width, a, d,
-                                             (n1 - n0) * width, b.activation, static_cast<T>(b.parameter));
-               });
-    if (!b.plain && b.activation == Activation::softmax) softmax_product_rows<T>(b.a, b.below, b.n0, b.n1);
+    product<T>(
+        b.delta, b.n0, b.n1, {b.transposed, b.delta.columns}, nullptr, b.below, [&](Index p, Index n0, Index n1) {
+            if (b.plain || b.activation == Activation::softmax) return;
+            const Index width = grid.width(b.below.columns, p), panel = p * grid.panel();
+            const T* d = b.d.data == nullptr ? nullptr : b.d.data + panel * b.d.capacity + n0 * width;
+            const T* a = b.a.data == nullptr ? nullptr : b.a.data + panel * b.a.capacity + n0 * width;
+            multiply_by_derivative<T>(b.below.data + panel * b.below.capacity + n0 * width, a, d, (n1 - n0) * width,
+                                      b.activation, static_cast<T>(b.parameter), static_cast<T>(b.slope));
+        });
+    if (b.plain || b.activation != Activation::softmax) return;
+    if (b.mask != nullptr) mask_rows<T>(*b.mask);
+    softmax_product_rows<T>(b.mask != nullptr ? b.d : b.a, b.below, b.n0, b.n1);
 }
 
 template <class T>
@@ -176,20 +220,26 @@ void bias_gradient(Panels<T> delta, Index n, Index p, T* out, bool accumulate) {
     for (int v = 0; v < vectors; ++v) store<T>(out + v * Simd<T>::lanes, sum[v]);
 }
 
+template <class T, Rule R>
+void update_by(const Step<T>& s, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
+               Sums& sums) {
+    if (s.plain()) update_stretch<T, R, true>(s, theta, gradient, first, second, count, weights, sums);
+    else update_stretch<T, R, false>(s, theta, gradient, first, second, count, weights, sums);
+}
+
 template <class T>
 void update(Rule rule, const Step<T>& s, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
             Sums& sums) {
     switch (rule) {
-        case Rule::sgd: return update_stretch<T, Rule::sgd>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::sgd: return update_by<T, Rule::sgd>(s, theta, gradient, first, second, count, weights, sums);
         case Rule::momentum:
-            return update_stretch<T, Rule::momentum>(s, theta, gradient, first, second, count, weights, sums);
+            return update_by<T, Rule::momentum>(s, theta, gradient, first, second, count, weights, sums);
         case Rule::nesterov:
-            return update_stretch<T, Rule::nesterov>(s, theta, gradient, first, second, count, weights, sums);
-        case Rule::rmsprop:
-            return update_stretch<T, Rule::rmsprop>(s, theta, gradient, first, second, count, weights, sums);
-        case Rule::adam: return update_stretch<T, Rule::adam>(s, theta, gradient, first, second, count, weights, sums);
-        case Rule::adamw:
-            return update_stretch<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
+            return update_by<T, Rule::nesterov>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::rmsprop: return update_by<T, Rule::rmsprop>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::adam: return update_by<T, Rule::adam>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::adamw: return update_by<T, Rule::adamw>(s, theta, gradient, first, second, count, weights, sums);
+        case Rule::rprop: return update_by<T, Rule::rprop>(s, theta, gradient, first, second, count, weights, sums);
     }
 }
 
@@ -236,11 +286,17 @@ constexpr Kernels<T> table() {
             gradient_block_of<T>,
             bias_gradient<T>,
             update<T>,
+            penalize_stretch<T>,
+            stretch_length<T>,
+            constrain<T>,
             transpose_block<T>,
             add<T>,
             activate<T>,
             gather_rows<T>,
             scale<T>,
+            mask_rows<T>,
+            noise_rows<T>,
+            smooth<T>,
             follow<T>,
             bend<T>,
             square<T>,

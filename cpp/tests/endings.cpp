@@ -161,7 +161,7 @@ struct Long {
         e.bounds = bounds.data();
         e.steps = count;
         e.rates = rates.data();
-        e.penalties = zeros.data();
+        e.penalties = e.l1 = zeros.data();
         e.factors = factors.data();
         e.costs = costs.data();
         e.norms = norms.data();

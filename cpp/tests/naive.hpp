@@ -4,6 +4,7 @@
 // Axes: m examples, n_ℓ units of layer ℓ. Matrices are row-major vectors.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <type_traits>
 #include <vector>
@@ -345,11 +346,12 @@ Costed<R> matched_cost(Matched pair, const Vector<R>& z, const Vector<R>& y) {
     return row;
 }
 
-// --- update rules: (E16) to (E21), one parameter, the operations of src/chainrule/maths/updates.py in their order ---------
+// --- update rules: (E16) to (E21), (E62), one parameter, the operations of src/chainrule/maths/updates.py in their order ---------
 // In T = float every operation rounds to float, as NumPy's do, for what Python computes comes in as float64 and is cast.
 struct RuleNumbers {
-    double mu = 0, beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
+    double mu = 0, beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;  // η₋, η₊ of rprop are β₁, β₂
     bool epsilon_hat = false;
+    double least = 0, largest = 0;
 };
 
 template <class T>
@@ -382,6 +384,15 @@ void update(Rule rule, const RuleNumbers& s, Index t, double rate, double penalt
             const double rate_now = rate * root / (1 - std::pow(s.beta1, static_cast<double>(t)));
             const T denominator = std::sqrt(second) + cast(s.epsilon_hat ? s.epsilon : root * s.epsilon);
             theta = theta - cast(rate_now) * first / denominator;
+            return;
+        }
+        case Rule::rprop: {
+            const bool known = second != 0, same = (first > 0 && g > 0) || (first < 0 && g < 0),
+                       other = (first > 0 && g < 0) || (first < 0 && g > 0);
+            second = (same ? cast(s.beta2) : other ? cast(s.beta1) : T(1)) * (known ? second : cast(rate));
+            second = std::min(std::max(second, cast(s.least)), cast(s.largest));
+            first = other ? T(0) : g;
+            theta = theta - (first > 0 ? second : first < 0 ? -second : T(0));
             return;
         }
     }

@@ -34,7 +34,12 @@ inline std::vector<TestedRule> training_rules() {
              {0.8, 0.99, 1e-6, 0.1},
              1e-3,
              Rule::adamw,
-             {.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.1}}};
+             {.beta1 = 0.8, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.1}},
+            {"rprop",
+             {0.5, 1.2, 1e-6, 0.1},
+             1e-3,
+             Rule::rprop,
+             {.beta1 = 0.5, .beta2 = 1.2, .least = 1e-6, .largest = 0.1}}};
 }
 
 // Epochs over data in a shuffled order; the last batch of each is smaller than the others. What it points to is kept here.
@@ -43,7 +48,7 @@ struct Epochs {
     const Net& net;
     const Data<T>& data;
     std::vector<Index> rows, bounds{0};
-    std::vector<double> rates, penalties, factors, costs, norms, squares;
+    std::vector<double> rates, penalties, l1, factors, costs, norms, squares;
 
     Epochs(const Net& the_net, const Data<T>& the_data, const TestedRule& rule, int epochs, double penalty)
         : net(the_net), data(the_data) {
@@ -57,6 +62,7 @@ struct Epochs {
                 bounds.push_back(static_cast<Index>(rows.size()));
                 rates.push_back(rule.rate / (1 + 0.1 * epoch));
                 penalties.push_back(penalty);
+                l1.push_back(0);
                 factors.push_back(1);
             }
         }
@@ -77,6 +83,8 @@ struct Epochs {
         e.steps = end - first;
         e.rates = rates.data() + first;
         e.penalties = penalties.data() + first;
+        e.l1 = l1.data() + first;
+        e.first = first;
         e.factors = factors.data() + first;
         e.costs = costs.data() + first;
         e.norms = norms.data() + first;

@@ -21,27 +21,29 @@ struct Tested {
 };
 
 std::vector<Tested> rules() {
-    return {{"sgd", {}, Rule::sgd, {}},
-            {"momentum", {0.9}, Rule::momentum, {.mu = 0.9}},
-            {"momentum", {1.0}, Rule::momentum, {.mu = 1}},
-            {"nesterov", {0.7}, Rule::nesterov, {.mu = 0.7}},
-            {"rmsprop", {0.99, 1e-8}, Rule::rmsprop, {.beta2 = 0.99, .epsilon = 1e-8}},
-            {"adam", {0.9, 0.999, 1e-8, 0}, Rule::adam, {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}},
-            {"adam",
-             {0.9, 0.999, 1e-8, 1},
-             Rule::adam,
-             {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .epsilon_hat = true}},
-            {"adam", {0, 0, 0.1, 0}, Rule::adam, {.beta1 = 0, .beta2 = 0, .epsilon = 0.1}},
-            {"adamw",
-             {0.9, 0.99, 1e-6, 0.05},
-             Rule::adamw,
-             {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.05}}};
+    return {
+        {"sgd", {}, Rule::sgd, {}},
+        {"momentum", {0.9}, Rule::momentum, {.mu = 0.9}},
+        {"momentum", {1.0}, Rule::momentum, {.mu = 1}},
+        {"nesterov", {0.7}, Rule::nesterov, {.mu = 0.7}},
+        {"rmsprop", {0.99, 1e-8}, Rule::rmsprop, {.beta2 = 0.99, .epsilon = 1e-8}},
+        {"adam", {0.9, 0.999, 1e-8, 0}, Rule::adam, {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8}},
+        {"adam",
+         {0.9, 0.999, 1e-8, 1},
+         Rule::adam,
+         {.beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .epsilon_hat = true}},
+        {"adam", {0, 0, 0.1, 0}, Rule::adam, {.beta1 = 0, .beta2 = 0, .epsilon = 0.1}},
+        {"adamw",
+         {0.9, 0.99, 1e-6, 0.05},
+         Rule::adamw,
+         {.beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-6, .weight_decay = 0.05}},
+        {"rprop", {0.5, 1.2, 1e-3, 0.06}, Rule::rprop, {.beta1 = 0.5, .beta2 = 1.2, .least = 1e-3, .largest = 0.06}}};
 }
 
 template <class T>
 bool estimates(const Kernels<T>& k, Rule rule) {
-    return sizeof(T) == 4 && std::string_view(k.name) == "avx512" && rule != Rule::sgd && rule != Rule::momentum &&
-           rule != Rule::nesterov;
+    return sizeof(T) == 4 && std::string_view(k.name) == "avx512" &&
+           (rule == Rule::rmsprop || rule == Rule::adam || rule == Rule::adamw);
 }
 
 template <class T>

@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chainrule import derivatives
+    from chainrule.data.parts import Blocks
     from chainrule.data.pipeline import load_pipeline
+    from chainrule.data.row_groups import ParquetRows
     from chainrule.derivatives.checker import check_gradients
     from chainrule.engine.gradient_report import GradientReport
     from chainrule.engine.network import Network
     from chainrule.errors import (
         ChainruleError,
+        CheckpointWarning,
         DataError,
         DerivativeError,
         DivergenceWarning,
@@ -30,22 +33,30 @@ if TYPE_CHECKING:
     from chainrule.maths.activations import Activation, CoupledActivation, register_activation
     from chainrule.maths.costs import Cost, register_cost
     from chainrule.maths.intervals import Interval
-    from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+    from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp, Rprop
     from chainrule.modelfile.networks import load, load_certificate, save
-    from chainrule.training.callbacks import EarlyStopping
-    from chainrule.training.history import History
-    from chainrule.training.lbfgs import LBFGS
+    from chainrule.training import callbacks
+    from chainrule.training.minibatches.kfac import KFAC
+    from chainrule.training.minibatches.line_search import LineSearchSGD
+    from chainrule.training.progress.history import History, RateSearch
     from chainrule.training.train import train
+    from chainrule.training.watching.early_stopping import EarlyStopping
+    from chainrule.training.whole_set.gauss_newton_cg import GaussNewtonCG
+    from chainrule.training.whole_set.lbfgs import LBFGS
+    from chainrule.training.whole_set.levenberg_marquardt import LevenbergMarquardt
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "KFAC",
     "LBFGS",
     "SGD",
     "Activation",
     "Adam",
     "AdamW",
+    "Blocks",
     "ChainruleError",
+    "CheckpointWarning",
     "Cost",
     "CoupledActivation",
     "DataError",
@@ -54,10 +65,13 @@ __all__ = [
     "Diagnosis",
     "DivergenceWarning",
     "EarlyStopping",
+    "GaussNewtonCG",
     "GradientReport",
     "History",
     "InputError",
     "Interval",
+    "LevenbergMarquardt",
+    "LineSearchSGD",
     "MLPClassifier",
     "MLPRegressor",
     "ModelFileError",
@@ -67,8 +81,12 @@ __all__ = [
     "Nesterov",
     "Network",
     "PairError",
+    "ParquetRows",
     "PathLedger",
     "RMSProp",
+    "RateSearch",
+    "Rprop",
+    "callbacks",
     "check_gradients",
     "derivatives",
     "derive",
@@ -90,12 +108,12 @@ __all__ = [
 # Nothing is imported before it is asked for: numpy alone takes longer than all of chainrule, scikit-learn ten times as
 # long. A test holds the imports above and these tables to each other.
 _HOMES = {
-    "LBFGS": "training.lbfgs",
-    "SGD": "maths.updates",
     "Activation": "maths.activations",
     "Adam": "maths.updates",
     "AdamW": "maths.updates",
+    "Blocks": "data.parts",
     "ChainruleError": "errors",
+    "CheckpointWarning": "errors",
     "Cost": "maths.costs",
     "CoupledActivation": "maths.activations",
     "DataError": "errors",
@@ -103,22 +121,31 @@ _HOMES = {
     "DerivativeError": "errors",
     "Diagnosis": "glassbox.diagnosis.diagnosis",
     "DivergenceWarning": "errors",
-    "EarlyStopping": "training.callbacks",
+    "EarlyStopping": "training.watching.early_stopping",
+    "GaussNewtonCG": "training.whole_set.gauss_newton_cg",
     "GradientReport": "engine.gradient_report",
-    "History": "training.history",
+    "History": "training.progress.history",
     "InputError": "errors",
     "Interval": "maths.intervals",
+    "KFAC": "training.minibatches.kfac",
+    "LBFGS": "training.whole_set.lbfgs",
+    "LevenbergMarquardt": "training.whole_set.levenberg_marquardt",
+    "LineSearchSGD": "training.minibatches.line_search",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "ModelFileError": "errors",
+    "Momentum": "maths.updates",
     "NativeError": "errors",
     "NativeMissingWarning": "errors",
-    "Momentum": "maths.updates",
     "Nesterov": "maths.updates",
     "Network": "engine.network",
     "PairError": "errors",
+    "ParquetRows": "data.row_groups",
     "PathLedger": "glassbox.derivations.ledger",
+    "RateSearch": "training.progress.history",
     "RMSProp": "maths.updates",
+    "Rprop": "maths.updates",
+    "SGD": "maths.updates",
     "check_gradients": "derivatives.checker",
     "derive": "glassbox.derivations.derivation",
     "diagnose": "glassbox.diagnosis.diagnosis",
@@ -134,6 +161,7 @@ _HOMES = {
     "train": "training.train",
 }
 _MODULES = {
+    "callbacks": "training.callbacks",
     "derivatives": "derivatives",
     "plots": "glassbox.plots",
     "schedules": "maths.schedules",

@@ -113,22 +113,52 @@ class Predictor:
         """a^L for a plain numpy array (m, n_0) of finite real numbers; None for anything
         else, and for more than some rows, which is looked at elsewhere."""
 
+def inverse(matrix: Array, out: Array, double: bool, threads: int) -> bool:
+    """Fill `out` with the inverse of a symmetric positive definite matrix (n, n); say whether it is one, to rounding.
+
+    Both are float64 or, if not `double`, float32.
+    """
+
 class Trainer:
     """Whole epochs of mini-batch steps (E15, E16), without the interpreter lock.
 
     rule and settings: "sgd" (), "momentum" (mu,), "nesterov" (mu,), "rmsprop" (rho, epsilon),
-    "adam" (beta1, beta2, epsilon, epsilon_hat), "adamw" (beta1, beta2, epsilon, weight_decay). Its state is as many
-    vectors like θ as the rule keeps, in the order of maths/updates.py, and the number of steps taken.
+    "adam" (beta1, beta2, epsilon, epsilon_hat), "adamw" (beta1, beta2, epsilon, weight_decay),
+    "rprop" (eta_minus, eta_plus, least, largest). Its state is as many vectors like θ as the rule keeps, in the order
+    of maths/updates.py, and the number of steps taken.
     """
 
-    def __init__(self, plan: Plan, rule: str, settings: Sequence[float], batch: int, threads: int) -> None:
-        """Allocate everything for batches of at most `batch` examples."""
+    def __init__(
+        self,
+        plan: Plan,
+        rule: str,
+        settings: Sequence[float],
+        batch: int,
+        threads: int,
+        *,
+        noise: float = 0.0,
+        dropout: Sequence[float] = (),
+        smoothing: float = 0.0,
+        clip_example_norm: float = ...,
+        clip_norm: float = ...,
+        layer_rates: Sequence[float] = (),
+        weight_decay: float = 0.0,
+        max_norm: float = ...,
+        seed: int = 0,
+    ) -> None:
+        """Allocate everything for batches of at most `batch` examples; options are engine/step_options.py's."""
     def load(self, theta: Array, state: Sequence[Array], step: int) -> None:
         """Copy θ and the rule's state in; no vectors stand for zeros."""
     def store(self, theta: Array) -> None:
         """Copy θ out."""
     def store_state(self, state: Sequence[Array]) -> int:
         """Copy the rule's vectors out; gives the number of steps taken."""
+    def precondition(self, inverses: Sequence[tuple[Array, Array] | None], clip: float) -> None:
+        """From the next step on, turn each gradient by these inverses of Kronecker factors (E68), and clip it (E70).
+
+        There is a pair of T for each layer: (n_{l-1} + 1)², without a bias n_{l-1}², and n_l². A layer that is never
+        given one, but None, keeps its gradient.
+        """
     def run(
         self,
         X: Rows,
@@ -138,7 +168,9 @@ class Trainer:
         bounds: Array,
         rates: Array,
         penalties: Array,
+        l1: Array,
         factors: Array,
+        first: int,
         costs: Array,
         norms: Array,
         squares: Array,
@@ -147,10 +179,24 @@ class Trainer:
         """Take a step for each batch: step j takes the examples rows[bounds[j]:bounds[j + 1]].
 
         Y is int64 (m,), class indices, or (m, n_L) of any real dtype; weights (m,) of T; rows and bounds are int64.
-        rates, penalties (λ of E29) and factors (what C's gradient is multiplied by) are float64, one a step. Filled
-        are, float64, one a step: costs (C of the batch before its step, E4), norms (of the whole gradient, with
-        factor and penalty), squares (Σ W² before the step).
+        rates, penalties (λ of E29), l1 (λ₁ of E52) and factors (what C's gradient is multiplied by) are float64, one
+        a step; `first` is how many steps were taken before, over the whole training. Filled are, float64, one a step:
+        costs (C of the batch before its step, E4), norms (of the whole gradient, with factor and penalties, before it
+        is clipped), squares (Σ W² before the step).
         `check` is called about ten times a second; a true value, or an exception, ends the run after a whole step.
         Gives how many steps were taken and why it ended: "" all of them, "stopped", or "cost" or "gradient" when that
         is not finite (or its square is not) in the step after; θ is then that of before this step.
         """
+    def gradient(
+        self,
+        X: Rows,
+        Y: Array,
+        weights: Array | None,
+        rows: Array,
+        penalty: float,
+        l1: float,
+        factor: float,
+        step: int,
+        flat: Array,
+    ) -> tuple[float, float]:
+        """Fill `flat` with what the update of step number `step` would be given; C (E4) and the norm, as in `run`."""

@@ -46,6 +46,10 @@ class DivergenceWarning(UserWarning):
     """Training met a NaN or an infinite number and stopped; the last finite parameters are kept."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or is gone on with where numbers are rounded otherwise; training is whole."""
+
+
 def is_count(value: object) -> bool:
     """Say whether a value is a whole number ≥ 1; True isn't one.
 

@@ -289,7 +289,7 @@ def test_an_interrupt_in_the_first_epoch_writes_no_model(run, monkeypatch, tmp_p
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chainrule.training.batches.DataSet.batches", interrupt)
+    monkeypatch.setattr("chainrule.training.examples.batches.DataSet.batches", interrupt)
     code, _, err = run("train", "iris")
     assert (code, err) == (130, "chainrule: interrupted in the first epoch. No model was written.\n")
     assert list(tmp_path.iterdir()) == []

@@ -215,7 +215,7 @@ def step_of_trainer(net, X, Y):
     trainer = native.trainer(net.plan, cr.SGD(), X, Y, None, len(X))
     trainer.load(net.parameters, cr.SGD().initial(net.parameters, net.plan.is_weight))
     figures = np.empty((3, 1))
-    done = trainer.run(np.arange(len(X)), np.array([0, len(X)]), one / 2, 0 * one, one, *figures, bool)
+    done = trainer.run(np.arange(len(X)), np.array([0, len(X)]), one / 2, 0 * one, 0 * one, one, 0, *figures, bool)
     assert done == (1, "")
     return trainer.parameters()
 
@@ -372,7 +372,9 @@ def core_results(net, X):
     n_steps = -(-M // 7)
     ones, order = np.ones(n_steps), np.random.default_rng(2).permutation(M)
     bounds = np.minimum(np.arange(n_steps + 1) * 7, M)
-    done = trainer.run(X, Y, None, order, bounds, 1e-3 * ones, 0 * ones, ones, *np.empty((3, n_steps)), bool)
+    done = trainer.run(
+        X, Y, None, order, bounds, 1e-3 * ones, 0 * ones, 0 * ones, ones, 0, *np.empty((3, n_steps)), bool
+    )
     assert done == (n_steps, "")
     trained = np.empty_like(theta)
     trainer.store(trained)

@@ -64,6 +64,10 @@ class Arguments:
         self.guarded.append((memory, 256 + size))
         return memory[256 : 256 + size].view(dtype or self.T).reshape(shape)
 
+    def pair(self, *sizes):
+        """Matrices (k, k) of 1."""
+        return tuple(np.eye(k, dtype=self.T) for k in sizes)
+
     def unharmed(self):
         return all((memory[:256] == 0xA5).all() and (memory[end:] == 0xA5).all() for memory, end in self.guarded)
 
@@ -97,22 +101,30 @@ class Arguments:
             "squares": (self.pulled.squares, {"c": self.weights, "out": self.out(n)}),
             "moments": (self.pulled.moments, {"c": self.weights, "out": [self.out(k, k) for k in SIZES[1:]]}),
             "gradient of bent": (self.bent.gradient, {"c": self.weights, "out": self.out(n)}),
+            "inverse": (core.inverse, {"matrix": 2 * np.eye(3, dtype=self.T), "out": self.out(3, 3),
+                                       "double": self.T is np.float64, "threads": 1}),
             "Predictor": (core.Predictor, {"plan": plan, "theta": self.theta}),
             "Trainer": (core.Trainer, {"plan": plan, "rule": "adam", "settings": list(ADAM), "batch": BATCH, "threads": 1}),
             "load": (self.trainer.load, {"theta": self.theta, "state": [self.theta, abs(self.theta)], "step": 3}),
             "store": (self.trainer.store, {"theta": self.out(n)}),
             "store_state": (self.trainer.store_state, {"state": [self.out(n), self.out(n)]}),
+            "precondition": (self.trainer.precondition, {"inverses": [self.pair(4, 4), None], "clip": 0.1}),
             "run": (self.trainer.run, {"X": self.X, "Y": self.Y, "weights": self.weights,
                                        "rows": np.array([4, 0, 1, 3, 2]), "bounds": np.array([0, 2, 4, 5]),
-                                       "rates": 1e-3 * ones, "penalties": 0 * ones, "factors": 1 * ones, **results,
+                                       "rates": 1e-3 * ones, "penalties": 0 * ones, "l1": 0 * ones, "factors": 1 * ones,
+                                       "first": 0, **results,
                                        "check": bool}),
+            "gradient of a step": (self.trainer.gradient, {"X": self.X, "Y": self.Y, "weights": self.weights,
+                                                           "rows": np.array([4, 0]), "penalty": 0.1, "l1": 0.1,
+                                                           "factor": 0.5, "step": 0, "flat": self.out(n)}),
         }[name]  # fmt: skip
 
 
 FUNCTIONS = ("Plan", "predict", "forward", "backward", "example_costs", "value_and_gradient",
              "Linearized", "outputs", "moments of inputs", "push", "pull", "bend", "outputs of pushed", "inputs", "gradient",
              "squared_norms", "squares", "moments", "gradient of bent",
-             "Predictor", "Trainer", "load", "store", "store_state", "run")  # fmt: skip
+             "inverse", "Predictor", "Trainer", "load", "store", "store_state", "precondition", "run",
+             "gradient of a step")  # fmt: skip
 
 
 def closed_map():
@@ -166,10 +178,14 @@ def test_right_arguments_are_taken_and_nothing_else_is_written(name, double):
     function(**given)
     assert arguments.unharmed()
     for key, value in kept.items():
-        results = ("out", "a", "z", "dz", "delta", "x", "gradient", "costs", "norms", "squares")
+        results = ("out", "a", "z", "dz", "delta", "x", "gradient", "flat", "costs", "norms", "squares")
         if name == "bend" or (key not in results and name not in ("store", "store_state")):
-            assert np.array_equal(np.concatenate([np.ravel(v) for v in value]) if key == "state" else value,
-                                  np.concatenate([np.ravel(v) for v in given[key]]) if key == "state" else given[key])  # fmt: skip
+            together = key in ("state", "inverses")  # lists of arrays
+            before, after = (
+                np.concatenate([np.ravel(v) for v in one if v is not None]) if together else one
+                for one in (value, given[key])
+            )
+            assert np.array_equal(before, after), key
 
 
 F8, F4, I8, I4 = np.float64, np.float32, np.int64, np.int32
@@ -377,11 +393,41 @@ WRONG = [
     ("Trainer", {"batch": 2**64}, TypeError, r"batch: int"),
     ("Trainer", {"rule": "adm"}, ValueError, r'rule: expected one that is built in, got "adm"'),
     ("Trainer", {"rule": None}, TypeError, r"rule: str"),
+    ("Trainer", {"dropout": [0.5]}, ValueError, r"dropout: expected 2 numbers or none, got 1"),
+    ("Trainer", {"dropout": None}, TypeError, r"dropout: collections.abc.Sequence\[float\]"),
+    ("Trainer", {"layer_rates": [1.0, -1.0]}, ValueError, r"layer_rates: expected a number of at least 0, got -1"),
+    ("Trainer", {"noise": np.nan}, ValueError, r"noise: expected a number of at least 0, got -?nan"),
+    ("Trainer", {"max_norm": 0.0}, ValueError, r"max_norm: expected a number above 0, got 0"),
+    ("Trainer", {"seed": -1}, TypeError, r"seed: int"),
+    ("run", {"l1": np.ones(2)}, ValueError, r"l1: expected shape \(3,\), got shape \(2,\)"),
+    ("run", {"first": 0.5}, TypeError, r"first: int"),
+    ("gradient of a step", {"rows": np.array([4, 5])}, ValueError, r"rows: expected 0 to 4, got 5"),
+    ("gradient of a step", {"rows": np.array([], np.int64)}, ValueError, r"rows: expected at least one, got none"),
+    ("gradient of a step", {"rows": np.arange(5)}, ValueError, r"bounds: expected batches of 1 to \d of 5 rows, got 0 to 5"),
+    ("gradient of a step", {"flat": np.zeros(25)}, ValueError, r"flat: expected shape \(26,\), got shape \(25,\)"),
+    ("gradient of a step", {"flat": read_only(26)}, (ValueError, BufferError), r"flat: expected a writable array, got .*read-only"),
     ("Trainer", {"settings": [0.9]}, ValueError, r"settings of adam: expected 4 numbers, got 1"),
     ("Trainer", {"rule": "sgd"}, ValueError, r"settings of sgd: expected 0 numbers, got 4"),
     ("Trainer", {"rule": "rmsprop", "settings": [0.9]}, ValueError, r"settings of rmsprop: expected 2 numbers, got 1"),
     ("Trainer", {"rule": "momentum", "settings": []}, ValueError, r"settings of momentum: expected 1 numbers?, got 0"),
     ("Trainer", {"settings": "abcd"}, TypeError, r"settings: collections.abc.Sequence\[float\]"),
+    ("inverse", {"matrix": np.eye(3, 2)}, ValueError, r"matrix: expected shape \(3, 3\), got shape \(3, 2\)"),
+    ("inverse", {"matrix": np.ones(3)}, ValueError, r"matrix: expected"),
+    ("inverse", {"matrix": np.empty((0, 0))}, ValueError, r"(out|matrix): expected"),
+    ("inverse", {"matrix": np.eye(3, dtype="f")}, ValueError, r"matrix: expected dtype float64, got float32"),
+    ("inverse", {"double": False}, ValueError, r"matrix: expected dtype float32, got float64"),
+    ("inverse", {"out": read_only((3, 3))}, (ValueError, BufferError), r"out: expected a writable array, got .*read-only"),
+    ("inverse", {"out": np.empty((2, 3))}, ValueError, r"out: expected shape \(3, 3\), got shape \(2, 3\)"),
+    ("inverse", {"threads": 0}, ValueError, r"threads: expected 1 to 1024, got 0"),
+    ("precondition", {"inverses": [None]}, ValueError, r"inverses: expected 2 pairs, got 1"),
+    ("precondition", {"inverses": [None, 3]}, ValueError, r"inverses: expected pairs of matrices, or None, got something else at 1"),
+    ("precondition", {"inverses": [None, (np.eye(5),)]}, ValueError, r"inverses: expected pairs of matrices"),
+    ("precondition", {"inverses": [None, (np.eye(5), np.eye(3))]}, ValueError, r"inverses: expected shape \(2, 2\), got shape \(3, 3\)"),
+    ("precondition", {"inverses": [None, (np.eye(5, dtype="f"), np.eye(2))]}, ValueError, r"inverses: expected dtype float64, got float32"),
+    ("precondition", {"inverses": [None, (np.eye(5), None)]}, TypeError, r"inverses: expected an array, got NoneType"),
+    ("precondition", {"inverses": 3}, TypeError, r"inverses: collections.abc.Sequence"),
+    ("precondition", {"clip": 0.0}, ValueError, r"clip: expected a number above 0, got 0"),
+    ("precondition", {"clip": np.nan}, ValueError, r"clip: expected a number above 0, got -?nan"),
     ("Plan", {"sizes": [3]}, ValueError, r"layers: expected one for each size but the first, got 2 for 1 sizes"),
     ("Plan", {"sizes": []}, ValueError, r"layers: expected one for each size but the first, got 2 for 0 sizes"),
     ("Plan", {"sizes": [3, 0, 2]}, ValueError, r"sizes: expected at least 1 unit, got 0"),
@@ -658,7 +704,7 @@ def check():
     return len(asked) == 3
 ones = np.ones(n)
 try:
-    trainer.run(X, Y, None, rows, bounds, 1e-6 * ones, 0 * ones, ones, *np.empty((3, n)), check)
+    trainer.run(X, Y, None, rows, bounds, 1e-6 * ones, 0 * ones, 0 * ones, ones, 0, *np.empty((3, n)), check)
 except ValueError:
     pass
 print("asked", len(asked) > 0)

@@ -184,7 +184,7 @@ def test_the_interpreter_lock_is_released_while_an_epoch_runs():
     trainer.load(net.parameters, cr.SGD().initial(net.parameters, net.plan.is_weight))
     n_steps = 100_000  # each of 360,000 operations: half a second at the least
     order, ones = np.resize(np.arange(200), n_steps), np.ones(n_steps)
-    arrays = (order, np.arange(n_steps + 1), 1e-6 * ones, 0 * ones, ones, *np.empty((3, n_steps)))
+    arrays = (order, np.arange(n_steps + 1), 1e-6 * ones, 0 * ones, 0 * ones, ones, 0, *np.empty((3, n_steps)))
     running, done, looks = threading.Event(), [], []
 
     def epoch():
@@ -333,13 +333,14 @@ X, Y = rng.standard_normal((50, 4)), rng.standard_normal((50, 2))
 n = 300_000
 def arrays():
     ones = np.ones(n)
-    return (np.resize(np.arange(50), n), np.arange(n + 1), 1e-4 * ones, 0 * ones, ones, *np.empty((3, n)))
+    return (np.resize(np.arange(50), n), np.arange(n + 1), 1e-4 * ones, 0 * ones, 0 * ones, ones, 0, *np.empty((3, n)))
 from chainrule.engine.threads import exactly
 with exactly(2):
     trainer = native.trainer(net.plan, cr.Adam(), X, Y, None, 1)
 trainer.load(net.parameters, cr.Adam().initial(net.parameters, net.plan.is_weight))
 def check():
     for call in (lambda: trainer.run(*arrays(), bool), trainer.parameters, trainer.state,
+                 lambda: trainer.gradient(np.arange(1), 0.0, 0.0, 1.0, 0),
                  lambda: trainer.load(net.parameters, cr.Adam().initial(net.parameters, net.plan.is_weight))):
         try:
             call()
@@ -349,7 +350,7 @@ def check():
     return True
 print(trainer.run(*arrays(), check)[1])
 """
-    assert run(script, timeout=20) == ["refused"] * 4 + ["stopped"]
+    assert run(script, timeout=20) == ["refused"] * 5 + ["stopped"]
 
 
 @pytest.mark.skipif(UNDER_SANITIZER, reason="a sanitizer needs terabytes of addresses")

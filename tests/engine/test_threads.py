@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info
 
 import chainrule as cr
 from chainrule.engine import threads
@@ -96,3 +97,15 @@ def test_joblib_s_workers_share_the_machine():
 
     with parallel_config("loky", n_jobs=2, inner_max_num_threads=1):
         assert Parallel()(delayed(_limit_inside)(n) for n in range(2)) == [1, 1]
+
+
+def test_libraries_work_on_one_thread_while_that_lasts():
+    def of_blas():
+        blas = (library for library in threadpool_info() if library["user_api"] == "blas")
+        return {library["filepath"]: library["num_threads"] for library in blas}
+
+    before = of_blas()
+    with threads.one_of_libraries():
+        within = of_blas()
+    assert set(within.values()) == {1}
+    assert before.items() <= of_blas().items()  # SciPy may have come in between

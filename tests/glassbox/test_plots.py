@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from chainrule import Network, derivatives
 from chainrule.errors import ChainruleError, InputError
 from chainrule.glassbox import plots
-from chainrule.training.history import History
+from chainrule.training.minibatches.rate_finder import RATES
+from chainrule.training.progress.history import History, RateSearch
 
 mpl.use("Agg")
 
@@ -32,7 +33,9 @@ def trained(**changes):
         "learning_rate": [0.1] * 4,
         "seconds": [0.0] * 4,
     }
-    return History(**{**given, **changes})
+    given |= changes
+    cost = given.pop("validation_cost")
+    return History(**given, evaluations={"validation": {"cost": cost}} if cost else {})
 
 
 @pytest.fixture
@@ -76,6 +79,15 @@ def test_history_draws_what_is_asked_for(ax):
     assert lines["gradient_norm"].get_ydata().tolist() == history.gradient_norm
     assert lines["learning_rate"].get_ydata().tolist() == history.learning_rate
     assert [text.get_text()[:8] for text in ax.get_legend().get_texts()] == ["cost $C$", "gradient", "learning"]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "title"),
+    [("time", "stopped by max_time after epoch 4"), ("error", "stopped by an error after epoch 4")],
+)
+def test_history_names_an_end_before_the_last_epoch(ax, stopped, title):
+    plots.history(trained(stopped=stopped), ax=ax)
+    assert ax.get_title(loc="right") == title
 
 
 def test_history_names_a_divergence_and_keeps_costs_below_0_on_a_straight_axis(ax):
@@ -122,6 +134,41 @@ def test_history_refuses(history, what, said):
     with pytest.raises(InputError) as error:
         plots.history(history, what)
     assert str(error.value) == said
+
+
+# --- range test ---------------------------------------------------------------------------------------------------
+SEARCH = RateSearch(
+    rates=RATES[:40].tolist(),
+    costs=[2.0, 2.5] * 15 + [1.0] * 5 + [9.0] * 5,
+    smoothed=[2.2] * 30 + [1.5] * 5 + [9.0] * 5,
+    chosen=1e-8,
+    exploded=True,
+    seconds=0.0,
+)
+
+
+def test_range_test_draws_costs_by_rate_and_the_rate_chosen(ax):
+    assert plots.range_test(History(rate_search=SEARCH), ax=ax) is ax
+    lines = by_name(ax)
+    for name in ("costs", "smoothed"):
+        assert lines[name].get_xdata().tolist() == SEARCH.rates
+        assert lines[name].get_ydata().tolist() == getattr(SEARCH, name)
+    assert set(lines["chosen"].get_xdata()) == {1e-8}
+    assert texts(ax) == [r"chosen: $\eta$ = 1e-08"]
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    assert ax.get_ylim() == pytest.approx((1 - 0.1 * 1.5, 2.5 + 0.4 * 1.5))  # to where it began, not where it exploded
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["of a batch", "smoothed"]
+
+
+def test_range_test_refuses():
+    said = 'history.rate_search: expected a range test, got none. Train with learning_rate="find".'
+    for history, message in (
+        (trained(), said),
+        ([1.0], "history: expected a cr.History, got list. It is what cr.train returns."),
+    ):
+        with pytest.raises(InputError) as error:
+            plots.range_test(history)
+        assert str(error.value) == message
 
 
 # --- network ------------------------------------------------------------------------------------------------------
@@ -366,6 +413,7 @@ def test_input_gradient_refuses(arguments, said):
 # --- all ----------------------------------------------------------------------------------------------------------
 CALLS = {
     "history": lambda **given: plots.history(trained(), **given),
+    "range_test": lambda **given: plots.range_test(History(rate_search=SEARCH), **given),
     "network": lambda **given: plots.network(NET, **given),
     "sensitivity_profile": lambda **given: plots.sensitivity_profile(NET, X, Y, **given),
     "input_gradient": lambda **given: plots.input_gradient(NET, x, **given),

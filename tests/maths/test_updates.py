@@ -1,4 +1,4 @@
-"""Update rules (E16) to (E21) and the L2 penalty (E29), worked by hand; pure functions on any Array API array."""
+"""Update rules (E16) to (E21), (E62) and the L2 penalty (E29), worked by hand; pure functions on any Array API array."""
 
 import array_api_strict
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 
 from chainrule.errors import InputError
 from chainrule.maths.penalties import l2, l2_gradient
-from chainrule.maths.updates import RULES, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp, update_rule
+from chainrule.maths.updates import RULES, SGD, Adam, AdamW, Momentum, Nesterov, RMSProp, Rprop, update_rule
 
 THETA = np.array([1.0, -2.0, 0.5])
 GRADIENTS = [np.array([0.5, 1.0, -4.0]), np.array([-0.25, 2.0, 1.0]), np.array([3.0, 0.0, 0.125])]
@@ -106,6 +106,42 @@ def test_E21_adamw_decays_weights_and_not_biases():
     np.testing.assert_allclose(_run(rule), _by_hand(step), rtol=1e-13)
 
 
+def _rprop(theta, g, first_rate, memory):
+    before, size = memory.get("g", 0.0), memory.get("size", first_rate)
+    if before * g > 0:
+        size = min(1.5 * size, 0.14)
+    elif before * g < 0:
+        size, g = max(0.25 * size, 0.03), 0.0
+    memory["g"], memory["size"] = g, size
+    return theta - size * ((g > 0) - (g < 0))
+
+
+def test_E62_rprop_lengthens_shortens_waits_and_keeps_to_its_bounds():
+    rule = Rprop(eta_minus=0.25, eta_plus=1.5, least=0.03, largest=0.14)
+    expected = _by_hand(lambda theta, g, t, memory, is_weight: _rprop(theta, g, 0.1, memory))
+    np.testing.assert_allclose(_run(rule), expected, rtol=1e-14)
+    # worked by hand: the sign changes once in the first and the last parameter; the second's step grows to the largest
+    np.testing.assert_allclose(expected, [1 - 0.1 + 0 - 0.03, -2 - 0.1 - 0.14 - 0, 0.5 + 0.1 + 0 - 0.03], rtol=1e-14)
+
+
+def test_E62_step_sizes_begin_as_the_first_rate_alone_also_one_for_each_parameter():
+    rule, rates = Rprop(), np.array([0.1, 0.2, 0.4])
+    state, theta = rule.update(rule.initial(THETA, IS_WEIGHT), THETA, GRADIENTS[0], rates)
+    np.testing.assert_array_equal(state.sizes, rates)
+    np.testing.assert_allclose(theta, THETA - rates * np.sign(GRADIENTS[0]), rtol=1e-15)
+    again = [rule.update(state, theta, GRADIENTS[1], rate)[1] for rate in (0.1, 7.0)]
+    np.testing.assert_array_equal(*again)
+    state, _ = rule.update(rule.initial(THETA, IS_WEIGHT), THETA, GRADIENTS[0], 1e-9)
+    np.testing.assert_array_equal(state.sizes, 1e-6)  # the least
+
+
+def test_E62_signs_count_also_where_a_product_of_gradients_is_too_small_for_the_dtype():
+    rule, theta, tiny = Rprop(), np.ones(2, "float32"), np.array([1e-30, -1e-30], "float32")
+    state, _ = rule.update(rule.initial(theta, theta), theta, tiny, 0.1)
+    state, _ = rule.update(state, theta, np.abs(tiny), 0.1)
+    np.testing.assert_allclose(state.sizes, [0.12, 0.05], rtol=1e-6)  # float32
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_rules_are_pure_keep_the_dtype_and_run_on_any_array(name):
     rule = update_rule(name)
@@ -158,10 +194,14 @@ def test_E29_penalty_and_its_gradient_are_free_of_biases():
         (lambda: Adam(epsilon=0), "Adam: epsilon: expected a number in (0, ∞), got 0. Choose a number in that range."),
         (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay: expected a number in [0, ∞), got -1."),
         (lambda: AdamW(beta2=float("nan")), "AdamW: beta2: expected a number in [0, 1), got nan. Choose"),
+        (lambda: Rprop(eta_minus=1), "Rprop: eta_minus: expected a number in (0, 1), got 1. Choose"),
+        (lambda: Rprop(eta_plus=0.9), "Rprop: eta_plus: expected a number in [1, ∞), got 0.9. Choose"),
+        (lambda: Rprop(largest=1e-7), "Rprop: largest: expected at least the least step size, 1e-06, got 1e-07. The "
+         "defaults are 1e-6 and 50."),
         (lambda: Adam(beta1=None), "Adam: beta1: expected a number in [0, 1), got None."),
         (lambda: update_rule("adm", also=("lbfgs",)), "unknown optimizer: expected one of adam, adamw, lbfgs, momentum, "
-         "nesterov, rmsprop, sgd, got 'adm'. Did you mean adam"),
-        (lambda: update_rule(Adam), "optimizer: expected a name (sgd, momentum, nesterov, rmsprop, adam, adamw) or an "
+         "nesterov, rmsprop, rprop, sgd, got 'adm'. Did you mean adam"),
+        (lambda: update_rule(Adam), "optimizer: expected a name (sgd, momentum, nesterov, rmsprop, adam, adamw, rprop) or an "
          "object with initial() and update(), got <class"),
     ],
 )  # fmt: skip

@@ -1,9 +1,9 @@
-"""(E16) to (E21) against torch.optim in float64, over 30 steps."""
+"""(E16) to (E21) and (E62) against torch.optim in float64, over 30 steps."""
 
 import numpy as np
 import pytest
 
-from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp
+from chainrule.maths.updates import SGD, Adam, AdamW, Momentum, Nesterov, RMSProp, Rprop
 
 torch = pytest.importorskip("torch", reason="torch is a peer that users never need: pip install 'chainrule[peers]'")
 pytestmark = pytest.mark.peers
@@ -17,6 +17,10 @@ RULES = {
     "E21 adamw": (
         AdamW(0.3, 0.8, 0.95, 1e-6),
         lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.3),
+    ),
+    "E62 rprop": (
+        Rprop(0.4, 1.3, 0.002, 0.05),
+        lambda p: torch.optim.Rprop(p, lr=0.01, etas=(0.4, 1.3), step_sizes=(0.002, 0.05)),
     ),
 }
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from chainrule.engine.inputs import Targets
-from chainrule.training.batches import DataSet
+from chainrule.training.examples.batches import DataSet
 
 X = np.arange(15).reshape(5, 3) % 4
 Y = np.arange(5.0).reshape(5, 1)

@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import DivergenceWarning
-from chainrule.training.divergence import all_finite, norm
+from chainrule.training.progress.divergence import all_finite, norm
 from training_problem import X, Y, regressor
 
 
@@ -170,3 +170,13 @@ def test_one_number_that_is_not_finite_is_found_and_an_overflowing_sum_is_none(b
         spoilt[at] = bad
         assert not all_finite(spoilt)
     assert not all_finite(np.array([np.inf, -np.inf], dtype="float32"))
+
+
+def test_a_gradient_that_only_an_option_makes_infinite_is_said_to_be_of_the_options():
+    net = cr.Network([1, 2, 1], ["tanh", "identity"], dtype="float64", seed=0)
+    with pytest.warns(
+        DivergenceWarning,
+        match=r"the gradient, with the penalty and the step's options, in W of layer [12] "
+        r"\(E7, E29, E51 to E61\) reaches 1e\+300\.",
+    ):
+        cr.train(net, [[1.0]], [1.0], l1=1e300, optimizer="sgd", epochs=1, verbose=0)

@@ -12,6 +12,7 @@ import pytest
 
 import chainrule as cr
 from cases import HAS_NATIVE
+from chainrule.training.examples.batches import DataSet
 from training_problem import X, Y, regressor
 
 
@@ -113,19 +114,25 @@ def test_training_in_another_thread_works():
 
 @pytest.mark.skipif(not HAS_NATIVE, reason="the compiled core is not built")
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT as a terminal does on POSIX systems")
-def test_ctrl_c_ends_an_epoch_in_the_compiled_core_after_a_whole_step():
+def test_ctrl_c_ends_an_epoch_in_the_compiled_core_after_a_whole_step(monkeypatch):
     m = 5_000_000  # the same row again and again, which takes no memory
     rows, targets = np.broadcast_to(X[:1], (m, 4)), np.broadcast_to(Y[:1], (m,))
     net = regressor(backend="native")
     before = net.parameters.copy()
-    sent = []
+    sent, batches = [], DataSet.batches
 
     def press():
         sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
 
     timer = threading.Timer(1.0, press)
-    timer.start()
+
+    def begun(*given):  # all rows have been read
+        if not timer.is_alive() and not sent:
+            timer.start()
+        return batches(*given)
+
+    monkeypatch.setattr(DataSet, "batches", begun)
     history = cr.train(net, rows, targets, batch_size=8, epochs=1000, learning_rate=1e-6, shuffle=False, verbose=0)
     assert time.monotonic() - sent[0] < 10  # a hang, not a speed, is what this would catch
     timer.join()

@@ -6,13 +6,13 @@ import pytest
 from rich.console import Console
 
 import chainrule as cr
-from chainrule.training.history import EpochFigures, History
-from chainrule.training.progress import ProgressBar
+from chainrule.training.progress.bar import ProgressBar
+from chainrule.training.progress.history import EpochFigures, History
 
 
 def _history():
     history = History()
-    history.append(EpochFigures(0.12345, 0.5, 0.0, 2.5, 0.1, 0.25))
+    history.append(EpochFigures(0.12345, 0.0, 2.5, 0.1, 0.25, evaluations={"validation": {"cost": 0.5}}))
     return history
 
 

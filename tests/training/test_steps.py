@@ -7,9 +7,10 @@ import scipy.sparse
 import chainrule as cr
 from cases import HAS_NATIVE
 from chainrule.engine.inputs import check_targets
-from chainrule.training.batches import Batches, DataSet
-from chainrule.training.interrupt import Interrupt
-from chainrule.training.steps import Course, Progressed, StepByStep, WholeEpoch, stepper, what_diverged
+from chainrule.training.examples.batches import Batches, DataSet
+from chainrule.training.minibatches.steps import Course, StepByStep, WholeEpoch, stepper, what_diverged
+from chainrule.training.progress.interrupt import Interrupt
+from chainrule.training.progress.progressed import Progressed
 
 if not HAS_NATIVE:
     pytest.skip("the compiled core is not built", allow_module_level=True)
@@ -230,3 +231,24 @@ def test_a_schedule_is_asked_for_each_step_and_history_has_the_last_rate():
     history = cr.train(net, np.eye(5), [0, 1, 2, 0, 1], learning_rate=Spy(), batch_size=2, epochs=2, verbose=0)
     np.testing.assert_allclose(asked, [0, 1 / 3, 2 / 3, 1, 4 / 3, 5 / 3])
     np.testing.assert_allclose(history.learning_rate, [0.1 / (5 / 3), 0.1 / (8 / 3)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_rule_of_the_user_s_own_follows_gradients_that_the_core_makes_by_the_options(dtype, monkeypatch):
+    def never(*given, **named):
+        raise AssertionError("no gradient is made in Python")
+
+    monkeypatch.setattr("chainrule.training.minibatches.steps.step_gradient", never)
+    X, Y = RNG.standard_normal((50, 5)), np.arange(50) % 3
+    options = {"dropout": 0.3, "input_noise": 0.1, "label_smoothing": 0.1, "clip_example_norm": 0.5, "clip_norm": 0.2,
+               "weight_decay": 0.01, "l1": 1e-3, "penalty": 1e-3, "layer_rates": {1: 0.5}, "max_norm": 2.0}  # fmt: skip
+    thetas, costs = [], []
+    for rule in (cr.Adam(), OwnAdam()):
+        net = network(dtype)
+        history = cr.train(net, X, Y, optimizer=rule, epochs=3, batch_size=8, verbose=0, **options)
+        thetas.append(net.parameters)
+        costs.append(history.cost)
+    # the same gradients, bit by bit; Adam's quotient is rounded once more in Python, and costs follow
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(*thetas, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(*costs, rtol=tolerance)

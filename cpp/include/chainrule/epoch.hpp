@@ -7,32 +7,21 @@
 // meet them stay in its cache from step to step, as it is the only one to use and to update them.
 // No sum depends on who does what: rows and blocks are worked alike by any thread, and what is added over blocks or over
 // examples is added in their order. So the bits are the same for any number of threads.
+//
+// Where something looks at the whole gradient before θ changes (clipping; what stands `Between`), the second part is two: the
+// gradient of all units, into a vector like θ in panels; and, behind a barrier, the update of all units. Columns of 𝒲 that
+// are too long are made shorter in a part of their own (max-norm).
 #pragma once
 
 #include <functional>
 #include <vector>
 
 #include "chainrule/batch.hpp"
+#include "chainrule/rules.hpp"
 #include "chainrule/team.hpp"
+#include "chainrule/units.hpp"
 
 namespace chainrule {
-
-struct RuleSettings {
-    Rule rule;
-    double mu = 0, beta1 = 0, beta2 = 0, epsilon = 0, weight_decay = 0;
-    bool epsilon_hat = false;
-    [[nodiscard]] int vectors() const {
-        return rule == Rule::sgd ? 0 : rule == Rule::adam || rule == Rule::adamw ? 2 : 1;
-    }
-};
-
-// "sgd" (), "momentum" (μ), "nesterov" (μ), "rmsprop" (ρ, ε), "adam" (β₁, β₂, ε, ε̂), "adamw" (β₁, β₂, ε, λ).
-// Throws std::invalid_argument.
-RuleSettings rule_settings(std::string_view name, std::span<const double> settings);
-
-// The settings of step number `number` (from 1) at rate η, as maths/updates.py computes them.
-template <class T>
-Step<T> step_of(const RuleSettings& settings, Index number, double rate, double penalty);
 
 // What an epoch is made of. Arrays are per example of the data (weights), per example of the epoch (rows), or per step.
 template <class T>
@@ -41,8 +30,25 @@ struct Examples {
     const T* weights;            // or none
     const Index *rows, *bounds;  // step j takes rows[bounds[j]..bounds[j + 1]]
     Index steps;
-    const double *rates, *penalties, *factors;
+    const double *rates, *penalties, *l1, *factors;
+    Index first;  // how many steps were taken before these, over the whole training
     double *costs, *norms, *squares;
+};
+
+// What stands between the gradient of a step and its update, and may replace it.
+template <class T>
+class Between {
+public:
+    virtual ~Between() = default;
+    // All threads of the team come, behind a barrier, each with its number; another barrier follows. Between them they may
+    // write to `gradient`, which is like θ in panels (net.packing) and has λ's terms in it, before it is clipped; 0 at frozen
+    // layers. The batch's first n rows hold a and δ, the latter times the batch's coefficients, and `number` counts steps
+    // from 0 over the whole training. Nothing may be allocated after the first step.
+    virtual void transform(int thread, Team& team, const Weights<T>& net, const Batch<T>& batch, Index n, Index number,
+                           T* gradient) noexcept = 0;
+    // Behind that barrier, on every thread: what the gradient is multiplied by in the update, whose η is `rate`, when clipping
+    // multiplies it by `clipped`.
+    [[nodiscard]] virtual double scale(double /*rate*/, double clipped) const noexcept { return clipped; }
 };
 
 enum class Ended { all, stopped, cost, gradient };
@@ -50,8 +56,11 @@ enum class Ended { all, stopped, cost, gradient };
 template <class T>
 class Trainer {
 public:
-    // Room for batches of at most `batch` examples. Throws TooLarge.
-    Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads);
+    // Room for batches of at most `batch` examples. Throws TooLarge, and std::invalid_argument for options that no step has.
+    Trainer(const Plan& plan, const RuleSettings& settings, Index batch, int threads, const StepOptions& options = {});
+
+    // From the next step on, none for nobody; it has to outlive the trainer. Throws TooLarge.
+    void set_between(Between<T>* between);
 
     void load(const T* theta, const T* const* state, Index steps_taken);  // state: none for zeros
     void store(T* theta) const;
@@ -62,36 +71,55 @@ public:
     // cost (and norm) is in costs[done].
     Ended run(const Examples<T>& examples, const std::function<bool()>& check, Index& done);
 
+    // C, the norm and the gradient of step 0 of `examples` as its update would be given it, row-major, without the update.
+    struct Found {
+        double cost, norm;
+    };
+    Found gradient(const Examples<T>& examples, T* flat);
+
     [[nodiscard]] const RuleSettings& settings() const { return settings_; }
     [[nodiscard]] Index largest_batch() const { return batch_.rows; }
+    [[nodiscard]] const StepOptions& options() const { return options_; }
+    [[nodiscard]] int threads() const { return threads_; }
 
 private:
-    struct Unit {
-        std::size_t layer;
-        Index p, i0, i1;  // panel of 𝒲's columns, rows of 𝒲
+    // What a step's update is given, layer by layer: the same for all where `stride` is 0.
+    struct Steps {
+        Step<T>* first;
+        std::size_t stride;
+        Step<T>& operator[](std::size_t layer) const { return first[layer * stride]; }
     };
-    void share_out_units();
     [[nodiscard]] bool halves_inputs(const Rows& X) const;
+    [[nodiscard]] bool whole() const { return options_.clips() || between_ != nullptr; }
+    [[nodiscard]] Steps steps_of(int thread, Step<T>& one, const Examples<T>& examples, Index step);
     void work(int thread, const Examples<T>& examples, const std::function<bool()>& check) noexcept;
     void inputs_part(int thread, const Examples<T>& examples, Index step, Coming& next);
     void examples_part(int thread, const Examples<T>& examples, Index step, Coming& next);
-    void parameters_part(int thread, const Step<T>& step, Index n, Coming& next);
-    void update_unit(const Unit& unit, const Step<T>& step, Index n, Coming& next, Index lines, T* gradient,
-                     Sums& sums);
+    void gradient_part(int thread, const Steps& steps, Index n, Coming& next);
+    void gradient_of(const Unit& unit, Index n, Coming& next, Index lines, T* out) const;
+    void update(const Stretch& at, const Step<T>& step, const T* gradient, Sums& sums);
+    void update_part(int thread, const Steps& steps, Index n, Coming& next);
+    void whole_update_part(int thread, const Steps& steps);
+    void constrain_part(int thread);
+    [[nodiscard]] Sums all_sums() const;
     double cost_of(const Examples<T>& examples, Index step, double& total) const;
     void back_up();
     void restore();
 
     const Plan& plan_;
     RuleSettings settings_;
+    StepOptions options_;
+    bool plain_;  // no options
     int threads_;
     Weights<T> net_;
     Batch<T> batch_;
     std::vector<Buffer<T>> state_, before_;  // before_: θ and state as they were when run began
     std::vector<Buffer<T>> gradients_;       // scratch of each thread
-    std::vector<Unit> units_;
-    std::vector<std::vector<std::size_t>> shares_;  // which units a thread does
-    std::vector<Sums> sums_;                        // of each unit
+    Buffer<T> gradient_;                     // the whole one, like θ in panels, where somebody looks at it
+    Between<T>* between_ = nullptr;
+    std::vector<Step<T>> steps_;  // of each thread, one for each layer, where layers have rates of their own
+    Units units_;
+    std::vector<Sums> sums_;  // of each unit
     Index steps_taken_ = 0, steps_before_ = 0;
 
     Team* team_ = nullptr;  // while run lasts

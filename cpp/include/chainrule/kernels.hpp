@@ -9,15 +9,18 @@
 
 namespace chainrule {
 
-enum class Rule { sgd, momentum, nesterov, rmsprop, adam, adamw };
+enum class Rule { sgd, momentum, nesterov, rmsprop, adam, adamw, rprop };
 
 // Settings of one update, in T as NumPy would make them of Python's numbers.
 template <class T>
 struct Step {
     T rate, penalty;                          // η; λ of (E29)
     T mu;                                     // momentum, nesterov
-    T beta1, rest1, beta2, rest2;             // β, 1 − β; ρ of rmsprop is beta2
+    T beta1, rest1, beta2, rest2;             // β, 1 − β; ρ of rmsprop is beta2; η₋, η₊ of rprop are beta1, beta2
     T epsilon, epsilon_now, rate_now, decay;  // with Adam's corrections; ηλ of adamw
+    T least, largest;                         // of rprop's step sizes
+    T l1 = 0, scale = 1, shrink = 0;          // λ₁ of (E52); what the gradient is clipped by (E57); ηλ of (E53)
+    [[nodiscard]] bool plain() const { return l1 == T(0) && scale == T(1) && shrink == T(0); }
 };
 
 struct Sums {
@@ -54,8 +57,26 @@ struct ForwardLayer {
     const T* edge = nullptr;  // as above
 };
 
+// Which of Philox's numbers are meant: key and counter, but for block and row (masks.hpp).
+struct Words {
+    std::uint64_t seed;
+    std::uint32_t step, stream;
+};
+
+// x ← x ⊙ M (E51) for rows n0..n1 and columns from panel p0 on, before panel p1. d, of x's shape, or none, is multiplied too;
+// where `copies` says so it takes what x was instead.
+template <class T>
+struct MaskedRows {
+    Panels<T> x, d;
+    Index n0, n1, p0, p1;
+    Words words;
+    double p;
+    bool copies = false;
+};
+
 // Δ_below = (Δ 𝒲ᵀ) ⊙ g' for rows n0..n1 (E6, E9). g' is d, else comes from a (relu, leaky_relu, softmax). Without
-// an activation (`plain`) it is ∂C/∂a itself: (E9).
+// an activation (`plain`) it is ∂C/∂a itself: (E9). Where a is masked: d is too, relu's slope is `slope` in place of 1, and
+// softmax's `mask` is that of ∂C/∂a, with a in d as it was before.
 template <class T>
 struct BackwardLayer {
     Panels<T> delta;
@@ -65,6 +86,8 @@ struct BackwardLayer {
     Activation activation;
     double parameter;
     bool plain;
+    double slope = 1;
+    const MaskedRows<T>* mask = nullptr;
 };
 
 // How δ of a hidden layer changes along a direction (E33), for rows n0..n1: `delta` holds e = ∂C/∂a and becomes δ = ∂a/∂zᵀ e,
@@ -141,6 +164,12 @@ struct Kernels {
     // θ ← rule(θ, G): count elements, see updates.hpp.
     void (*update)(Rule, const Step<T>&, T* theta, const T* gradient, T* first, T* second, Index count, bool weights,
                    Sums&);
+    // G ← G + λθ + λ₁ sign(θ) at weights, and both sums (E29, E52).
+    void (*penalize)(const Step<T>&, const T* theta, T* gradient, Index count, bool weights, Sums&);
+    // Σ of squares.
+    double (*length)(const T* x, Index count);
+    // Each column of a panel of 𝒲, `rows` rows of `width`, that is longer than `most` is made as long (E54); whether one was.
+    bool (*constrain)(T* weights, Index rows, Index width, double most);
     void (*transpose)(const TransposedBlock<T>&);
     // z = first + rest for rows n0..n1; z may be one of them.
     void (*add)(Panels<T> first, Panels<T> rest, Panels<T> z, Index n0, Index n1);
@@ -150,6 +179,11 @@ struct Kernels {
     void (*gather)(const Rows& X, const Index* which, Index first, Index n0, Index n1, Panels<T> out);
     // Row n of `from` times c[n] into `to`, for rows n0..n1; they may be one.
     void (*scale)(Panels<T> from, const T* c, Panels<T> to, Index n0, Index n1);
+    void (*mask)(const MaskedRows<T>&);
+    // x ← x + σN (E56); d is none.
+    void (*noise)(const MaskedRows<T>&, double sigma);
+    // y ← keep·y + share (E55) for rows n0..n1.
+    void (*smooth)(Panels<T> y, Index n0, Index n1, double keep, double share);
     // da = ∂a/∂z dz for rows n0..n1 (E31); d as in BackwardLayer.
     void (*follow)(Panels<T> dz, Panels<T> da, Panels<T> a, Panels<T> d, Index n0, Index n1, Activation,
                    double parameter);

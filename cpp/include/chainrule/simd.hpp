@@ -161,6 +161,22 @@ CHAINRULE_INLINE vec<T> sqrt(vec<T> x) {
 }
 #endif
 
+// Products of the lower halves of 64-bit lanes, whatever stands in the upper ones.
+CHAINRULE_INLINE Simd<double>::bits multiply_low_halves(Simd<double>::bits x, Simd<double>::bits y) {
+    using Bits = Simd<double>::bits;
+#if defined(__AVX512F__)
+    return (Bits)_mm512_mul_epu32((__m512i)x, (__m512i)y);
+#elif defined(__AVX2__)
+    return (Bits)_mm256_mul_epu32((__m256i)x, (__m256i)y);
+#elif defined(__SSE2__)
+    return (Bits)_mm_mul_epu32((__m128i)x, (__m128i)y);
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+    return (Bits)vmull_u32(vmovn_u64((uint64x2_t)x), vmovn_u64((uint64x2_t)y));
+#else
+    return (x & 0xffffffffU) * (y & 0xffffffffU);
+#endif
+}
+
 // x/(√v + ε) for v ≥ 0 and ε > 0, all of usual size. Rounded as three operations are, but for float32 with AVX-512: there the
 // divider would be what an update waits for, so that estimates of 14 bits and a step of Newton's take its place; what comes
 // out is within 4 units in the last place.

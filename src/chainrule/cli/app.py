@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli import check, evaluate, explain, explore, info, predict, train
+from chainrule.cli.help import GroupedCommand
 
 app = typer.Typer(
     name="chainrule",
@@ -35,7 +36,7 @@ def _chainrule(
     """Train dense networks by explicit backpropagation."""
 
 
-app.command("train")(train.train)
+app.command("train", cls=GroupedCommand)(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("info")(info.info)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from chainrule.cli.columns import class_names, describe_columns, say_columns, say_unforeseen
-from chainrule.cli.options import check_options, check_output, check_training, hidden_sizes, is_same, named_by_option
+from chainrule.cli.options import (
+    check_checkpoint,
+    check_options,
+    check_output,
+    check_training,
+    epochs_or_time,
+    hidden_sizes,
+    is_same,
+    named_by_option,
+)
 from chainrule.cli.output import Printer, counted, say_costs, without_nan, write_error
+from chainrule.cli.steps import by_layer, epoch_log, monotone_inputs, rate
 from chainrule.data.encoding import Encoding
 from chainrule.data.labelled import LabelledData, Task, check_variety, choose_task, split
 from chainrule.data.metrics import Figures
@@ -24,15 +35,20 @@ from chainrule.data.untrained import untrained
 from chainrule.engine.inputs import check_finite
 from chainrule.engine.network import Network
 from chainrule.errors import ChainruleError, DataError, DivergenceWarning, text
-from chainrule.training.callbacks import EarlyStopping
-from chainrule.training.history import History
+from chainrule.training.arguments.solvers import NAMES
+from chainrule.training.progress.history import History
 from chainrule.training.train import train as train_network
+from chainrule.training.watching.early_stopping import EarlyStopping
 
 _DEFAULTS: dict[Task, tuple[str, str]] = {
     "classification": ("softmax", "cross_entropy"),
     "regression": ("identity", "squared_error"),
 }
 _TEST_FRACTION = 0.2
+_data, _network, _training, _regularisation, _stopping, _output = (
+    partial(typer.Option, rich_help_panel=group)
+    for group in ("Data", "Network", "Training", "Regularisation", "Stopping and checkpoints", "Output")
+)
 
 
 def train(
@@ -44,49 +60,74 @@ def train(
             "spiral, xor; an NPZ file with X and Y; or a folder of IDX files.",
         ),
     ],
-    target: Annotated[str | None, typer.Option(help="The column of a table to predict.")] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="A column of a table to leave out; may be repeated.")] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(help="A column to keep that would be left out; may be repeated.")
-    ] = None,
+    target: Annotated[str | None, _data(help="The column of a table to predict.")] = None,
+    drop: Annotated[list[str] | None, _data(help="A column of a table to leave out; may be repeated.")] = None,
+    keep: Annotated[list[str] | None, _data(help="A column to keep that would be left out; may be repeated.")] = None,
+    task: Annotated[str | None, _data(help="classification or regression; by default the targets tell.")] = None,
     test: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Test on the rows of other data; nothing is split off then.")
-    ] = None,
-    hidden: Annotated[str, typer.Option(help="Units of the hidden layers: 128,64; an empty text for none.")] = "100",
-    activation: Annotated[str, typer.Option(help="Activation of the hidden layers.")] = "relu",
-    output: Annotated[
-        str | None, typer.Option(help="Activation of the output layer; softmax or identity by default.")
-    ] = None,
-    cost: Annotated[str | None, typer.Option(help="Cost; cross_entropy or squared_error by default.")] = None,
-    epochs: Annotated[int, typer.Option(help="Passes over the data, at most.")] = 30,
-    optimizer: Annotated[str, typer.Option(help="sgd, momentum, nesterov, rmsprop, adam, adamw, lbfgs.")] = "adam",
-    learning_rate: Annotated[float, typer.Option(help="Step size η.")] = 1e-3,
-    batch_size: Annotated[int, typer.Option(help="Examples per update.")] = 32,
-    penalty: Annotated[float, typer.Option(help="λ of the penalty λ/2 Σ W².")] = 0.0,
-    validation: Annotated[float, typer.Option(help="Fraction of the training rows held out for validation.")] = 0.0,
-    patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs without improvement, restore the best.")
+        str | None, _data(metavar="DATA", help="Test on the rows of other data; nothing is split off then.")
     ] = None,
     test_fraction: Annotated[
         float | None,
-        typer.Option(help="Fraction of the rows kept for the test, where DATA has no test part; 0.2 by default."),
+        _data(help="Fraction of the rows kept for the test, where DATA has no test part; 0.2 by default."),
     ] = None,
-    task: Annotated[str | None, typer.Option(help="classification or regression; by default the targets tell.")] = None,
+    validation: Annotated[float, _data(help="Fraction of the training rows held out for validation.")] = 0.0,
     scale: Annotated[
-        bool, typer.Option(help="Standardise columns of numbers; without it a table's lose their mean only.")
+        bool, _data(help="Standardise columns of numbers; without it a table's lose their mean only.")
     ] = True,
-    initializer: Annotated[str, typer.Option(help="How weights are drawn.")] = "glorot_uniform",
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
-    threads: Annotated[int | None, typer.Option(help="Threads of the linear algebra library.")] = None,
-    seed: Annotated[int, typer.Option(help="Fixes the split, the weights and the order of rows.")] = 0,
-    out: Annotated[Path, typer.Option(help="The model file.")] = Path("model.chainrule"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    hidden: Annotated[str, _network(help="Units of the hidden layers: 128,64; an empty text for none.")] = "100",
+    activation: Annotated[str, _network(help="Activation of the hidden layers.")] = "relu",
+    output: Annotated[
+        str | None, _network(help="Activation of the output layer; softmax or identity by default.")
+    ] = None,
+    cost: Annotated[str | None, _network(help="Cost; cross_entropy or squared_error by default.")] = None,
+    initializer: Annotated[str, _network(help="How weights are drawn.")] = "glorot_uniform",
+    dtype: Annotated[str, _network(help="float32 or float64.")] = "float32",
+    epochs: Annotated[int, _training(help="Passes over the data, at most.")] = 30,
+    optimizer: Annotated[str, _training(help=f"{', '.join(NAMES)}; auto chooses one.")] = "adam",
+    learning_rate: Annotated[str, _training(help="Step size η; find makes a range test first.")] = "0.001",
+    batch_size: Annotated[int, _training(help="Examples per update.")] = 32,
+    seed: Annotated[int, _training(help="Fixes the split, the weights, the order of rows and what is left out.")] = 0,
+    threads: Annotated[int | None, _training(help="Threads while training.")] = None,
+    penalty: Annotated[float, _regularisation(help="λ of the penalty λ/2 Σ W².")] = 0.0,
+    l1: Annotated[float, _regularisation("--l1", help="λ of the penalty λ Σ |W|.")] = 0.0,
+    weight_decay: Annotated[float, _regularisation(help="λ of W ← W − ηλW before each step.")] = 0.0,
+    dropout: Annotated[float, _regularisation(help="Share of hidden units that each step leaves out.")] = 0.0,
+    input_dropout: Annotated[float, _regularisation(help="Share of inputs that each step leaves out.")] = 0.0,
+    input_noise: Annotated[float, _regularisation(help="Standard deviation of noise on the network's inputs.")] = 0.0,
+    label_smoothing: Annotated[float, _regularisation(help="Share of each target that goes to all classes.")] = 0.0,
+    max_norm: Annotated[float | None, _regularisation(help="Length of the weights into a unit, at most.")] = None,
+    clip_norm: Annotated[float | None, _regularisation(help="Length of a step's gradient, at most.")] = None,
+    clip_example_norm: Annotated[
+        float | None, _regularisation(help="Length of an example's gradient, at most.")
+    ] = None,
+    monotone: Annotated[
+        list[str] | None,
+        _regularisation(metavar="COLUMN=+|-", help="The prediction rises (or falls) with a column; may be repeated."),
+    ] = None,
+    monotone_weight: Annotated[float, _regularisation(help="How much slopes of the wrong sign cost.")] = 1.0,
+    input_gradient_penalty: Annotated[float, _regularisation(help="λ of λ/2 ‖∂C/∂x‖².")] = 0.0,
+    patience: Annotated[
+        int | None, _stopping(help="Stop after so many epochs without improvement, restore the best.")
+    ] = None,
+    max_time: Annotated[float | None, _stopping(help="Seconds of training, at most.")] = None,
+    checkpoint: Annotated[Path | None, _stopping(metavar="FOLDER", help="Keep the state of training there.")] = None,
+    checkpoint_every: Annotated[str, _stopping(help="Epochs, or a time such as 300s, 10min, 2h.")] = "1",
+    resume: Annotated[bool, _stopping("--resume", help="Go on from the checkpoint, where there is one.")] = False,
+    out: Annotated[Path, _output(help="The model file.")] = Path("model.chainrule"),
+    log: Annotated[Path | None, _output(metavar="FILE", help="A row for each epoch: FILE.csv or FILE.jsonl.")] = None,
+    as_json: Annotated[bool, _output("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Train a network on DATA, test it on rows it has not seen, and save it."""
     say = Printer(as_json)
     check_options(seed, validation, patience)
     sizes = hidden_sizes(hidden)
-    check_output(out, *(given for given in (data, test) if given is not None))
+    read_from = [given for given in (data, test) if given is not None]
+    check_output(out, *read_from)
+    eta, callbacks = rate(learning_rate), epoch_log(log)
+    if log is not None:
+        check_output(log, *read_from, str(out), option="--log")
+    check_checkpoint(optimizer, checkpoint, checkpoint_every, resume)
     source = _read(say, data, target, keep or (), drop or (), test, test_fraction, task)
     chosen, reason = choose_task(source, task)
     check_variety(source, chosen)
@@ -99,14 +140,27 @@ def train(
         pipeline = _pipeline(source, training, chosen, wanted)
         for part in (source, test_rows):  # what is wrong with either is said before the work, in the source's own rows
             pipeline.check(part)
-        check_training(
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            epochs=epochs,
-            penalty=penalty,
-            n_threads=threads,
-        )
+        how: dict[str, Any] = {
+            "optimizer": optimizer,
+            "learning_rate": eta,
+            "batch_size": batch_size,
+            "penalty": penalty,
+            "l1": l1,
+            "weight_decay": weight_decay,
+            "dropout": by_layer(dropout, input_dropout, len(sizes)),
+            "input_noise": input_noise,
+            "label_smoothing": label_smoothing,
+            "max_norm": max_norm,
+            "clip_norm": clip_norm,
+            "clip_example_norm": clip_example_norm,
+            "input_gradient_penalty": input_gradient_penalty,
+            "monotone": monotone_inputs(monotone or (), pipeline),
+            "monotone_weight": monotone_weight,
+            "max_time": max_time,
+            "n_threads": threads,
+            "callbacks": callbacks,
+        }
+        check_training(pipeline.net, epochs, how)
         say.line(
             f"{source.name}: {counted(len(training.X), 'row')} to train on, {len(test_rows.X):,} to test on, "
             f"{counted(source.X.shape[1], 'column')}, {chosen} ({reason})"
@@ -122,14 +176,13 @@ def train(
             pipeline.net,
             X,
             Y,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
+            **how,
             epochs=epochs,
-            penalty=penalty,
             validation=validation or None,
             early_stopping=None if patience is None else EarlyStopping(patience),
-            n_threads=threads,
+            checkpoint=checkpoint,
+            checkpoint_every=epochs_or_time(checkpoint_every),
+            resume=resume,
             seed=seed,
             verbose=0 if as_json else 1,
         )
@@ -223,7 +276,7 @@ def _save_and_measure(
     pipeline.training.update(
         about
         | {
-            "optimizer": optimizer,
+            "optimizer": history.choice.split()[0] if history.choice else optimizer,
             "stopped": history.stopped,
             "restored_epoch": history.restored_epoch,
             "history": without_nan(history.to_dict()),
@@ -242,6 +295,10 @@ def _report(say: Printer, pipeline: Pipeline, test_rows: LabelledData, history: 
     unforeseen = Unforeseen(pipeline.inputs)
     unforeseen.look(test_rows.X)
     say_unforeseen(unforeseen)
+    if history.choice:
+        say.line(f"chosen: {history.choice}")
+    if history.rate_search is not None:
+        say.line(f"found the learning rate {history.rate_search.chosen:.3g} in {len(history.rate_search.rates)} steps")
     say.line(f"{history.message}; {counted(history.epochs, 'epoch')} in {sum(history.seconds):.2f} s")
     say_costs(say, history.cost, history.validation_cost, history.restored_epoch)
     say.line("on the test rows:")

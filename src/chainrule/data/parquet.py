@@ -22,7 +22,7 @@ class ParquetTable:
 
     def __init__(self, source: str) -> None:
         self.name = source
-        with self._opened() as file:
+        with opened(self.name) as file:
             self._stored = file.schema_arrow.names
         self.names = check_names(self._stored, source)
 
@@ -30,7 +30,7 @@ class ParquetTable:
         """Read the columns with these numbers, from the first row on."""
         names = [self._stored[index] for index in which]
         start = 0
-        with self._opened() as file:
+        with opened(self.name) as file:
             if file.schema_arrow.names != self._stored:
                 raise refusals.changed(self.name, "the same columns", "others")
             if not names:
@@ -38,7 +38,7 @@ class ParquetTable:
                 return
             self._refuse_durations(file.schema_arrow, names)
             batches = file.iter_batches(rows_at_once(len(names)), columns=names)
-            while (batch := self._next(batches)) is not None:
+            while (batch := next_batch(self.name, batches)) is not None:
                 # by name, because pyarrow gives the columns in the file's order
                 columns = [
                     typed(batch.column(name).to_numpy(zero_copy_only=False), f"column {name!r} of {self.name}")
@@ -50,7 +50,7 @@ class ParquetTable:
     def written(self, place: int, index: int) -> str:
         """Read one cell once more, where it is a text."""
         name = self._stored[index]
-        with self._opened() as file:
+        with opened(self.name) as file:
             for batch in file.iter_batches(rows_at_once(1), columns=[name]):
                 if place < len(batch):
                     cell = batch.column(name)[place].as_py()
@@ -66,23 +66,30 @@ class ParquetTable:
             if types.is_duration(schema.field(name).type):
                 raise unusable(f"column {name!r} of {self.name}", "durations")
 
-    def _next(self, batches: Iterator[Any]) -> Any:
-        try:
-            return next(batches, None)
-        except (OSError, ValueError, NotImplementedError) as error:
-            raise self._damaged(error) from None
 
-    def _opened(self) -> Any:
-        try:
-            from pyarrow import parquet
-        except ModuleNotFoundError:
-            hint = "Install it: pip install 'chainrule[parquet]'"
-            raise DataError(text(self.name, expected="pyarrow, to read Parquet", got="none", hint=hint)) from None
-        try:
-            return parquet.ParquetFile(self.name)
-        except (OSError, ValueError) as error:  # pyarrow's errors are both
-            raise self._damaged(error) from None
+def opened(source: str) -> Any:
+    """Open a file by pyarrow. Raises DataError for what is no Parquet file, and without pyarrow."""
+    try:
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        hint = "Install it: pip install 'chainrule[parquet]'"
+        raise DataError(text(source, expected="pyarrow, to read Parquet", got="none", hint=hint)) from None
+    try:
+        return parquet.ParquetFile(source)
+    except FileNotFoundError:
+        raise DataError(text(source, expected="a Parquet file", got="no such file", hint="Check the path.")) from None
+    except (OSError, ValueError) as error:  # pyarrow's errors are both
+        raise _damaged(source, error) from None
 
-    def _damaged(self, error: Exception) -> DataError:
-        got = str(error).splitlines()[0][:200]
-        return DataError(text(self.name, expected="a whole Parquet file", got=got, hint="Check how it was made."))
+
+def next_batch(source: str, batches: Iterator[Any]) -> Any:
+    """Read the next rows, or give None. Raises DataError."""
+    try:
+        return next(batches, None)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise _damaged(source, error) from None
+
+
+def _damaged(source: str, error: Exception) -> DataError:
+    got = str(error).splitlines()[0][:200]
+    return DataError(text(source, expected="a whole Parquet file", got=got, hint="Check how it was made."))

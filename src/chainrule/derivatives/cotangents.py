@@ -27,14 +27,14 @@ Signed: TypeAlias = tuple[int, _A]
 Source: TypeAlias = Callable[[Plan, Linearized, Any], Iterator[Signed]]
 """Cotangents of z^L for a plan, the network at some rows, and their targets."""
 
-_AT_ONCE = 32  # are pulled down together: each time costs a product with the inputs besides
+COTANGENTS_AT_ONCE = 32  # are pulled down together: each time costs a product with the inputs besides
 
 
 def numbers_for_a_row(net: Network, count: int, coupled: Iterable[int]) -> int:
     """How many numbers a row takes for `count` cotangents, their δ^ℓ, and matrices of layers of that many units."""
     units, _ = net.engine.numbers_held(net.plan)
     matrices = 8 * max(coupled, default=0) ** 2
-    return min(_AT_ONCE, count) * (units + 3 * max(net.sizes[1:])) + matrices
+    return min(COTANGENTS_AT_ONCE, count) * (units + 3 * max(net.sizes[1:])) + matrices
 
 
 def gauss_newton(plan: Plan, at: Linearized, Y: Any) -> Iterator[Signed]:
@@ -78,8 +78,8 @@ def drawn(samples: int, rng: np.random.Generator) -> Source:
         m, n = at.z.shape
         # all targets of a row before those of the next, so that the cut into blocks changes nothing
         Y = np.asarray(draw(np.repeat(at.a, samples, axis=0), rng)).reshape(m, samples, n)
-        for start in range(0, samples, _AT_ONCE):
-            some = range(start, min(start + _AT_ONCE, samples))
+        for start in range(0, samples, COTANGENTS_AT_ONCE):
+            some = range(start, min(start + COTANGENTS_AT_ONCE, samples))
             deltas = [reference.output_delta(plan, at.z, at.a, np.ascontiguousarray(Y[:, s])) for s in some]
             yield 1, np.stack(deltas) / at.z.dtype.type(math.sqrt(samples))
 
@@ -91,8 +91,8 @@ def _at_the_top(
 ) -> Iterator[Signed]:
     pair, n, Z, A = plan.matched, plan.sizes[-1], at.z, at.a
     if pair is not None and pair.hessian_columns is not None:
-        for start in range(0, n, _AT_ONCE):
-            yield 1, pair.hessian_columns(A, Y, start, min(start + _AT_ONCE, n))
+        for start in range(0, n, COTANGENTS_AT_ONCE):
+            yield 1, pair.hessian_columns(A, Y, start, min(start + COTANGENTS_AT_ONCE, n))
         return
     is_diagonal = not plan.activation(plan.L).coupled and (pair is not None or plan.cost.separable)
     yield from _columns(lambda dZ: tangent(plan, Z, A, dZ, Y), Z, is_diagonal, in_one=for_diagonal and plan.L == 1)
@@ -135,10 +135,10 @@ def _packed(values: _A, vectors: _A | None = None, dtype: Any = None) -> Iterato
         place = np.cumsum(chosen, axis=1)[chosen] - 1
         roots = np.sqrt(np.abs(values[chosen]))
         count = int(place.max()) + 1
-        for start in range(0, count, _AT_ONCE):
-            here = (place >= start) & (place < start + _AT_ONCE)
+        for start in range(0, count, COTANGENTS_AT_ONCE):
+            here = (place >= start) & (place < start + COTANGENTS_AT_ONCE)
             at = place[here] - start, rows[here]
-            seeds = np.zeros((min(_AT_ONCE, count - start), *values.shape), dtype=dtype or values.dtype)
+            seeds = np.zeros((min(COTANGENTS_AT_ONCE, count - start), *values.shape), dtype=dtype or values.dtype)
             if vectors is None:
                 seeds[*at, k[here]] = roots[here]
             else:

@@ -17,7 +17,7 @@ from chainrule.derivatives import cotangents
 from chainrule.derivatives.curvature import with_cotangents
 from chainrule.derivatives.eigen import eigen
 from chainrule.derivatives.examples import MAX_MEMORY, vector_like_parameters
-from chainrule.engine.network import Network
+from chainrule.engine.network import Network, check_network
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths.settings import real_number
@@ -123,12 +123,28 @@ def kronecker_factors(
     Source: J. Martens and R. Grosse, Optimizing neural networks with Kronecker-factored approximate curvature, 2015;
     A. Botev et al., Practical Gauss-Newton optimisation for deep learning, 2017 (KFLR).
     """
+    check_network(net)
+    return factors_at(net, net.parameters, X, Y, sample_weight, kind, samples, seed, max_memory)
+
+
+def factors_at(
+    net: Network,
+    theta: NDArray[Any],
+    X: ArrayLike,
+    Y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    kind: Factoring,
+    samples: int = 1,
+    seed: int | np.random.Generator | None = 0,
+    max_memory: int = MAX_MEMORY,
+) -> KroneckerFactors:
+    """`kronecker_factors` at θ, (|θ|,), of the network's dtype, which needn't be the network's own."""
     sources = {"kflr": cotangents.gauss_newton, "kfac": None, "empirical": cotangents.of_targets}
     if not isinstance(kind, str) or kind not in sources:
         raise unknown_name("kind", kind, sources)
     hint = 'kind="kflr" and kind="empirical" need none.'
     examples, source, extra = with_cotangents(net, X, Y, sample_weight, sources[kind], samples, seed, hint)
-    plan, theta = net.plan, net.parameters
+    plan = net.plan
     shapes = [(n_in + bias, n_out) for n_in, bias, n_out in zip(plan.sizes, plan.bias, plan.sizes[1:], strict=False)]
     fixed, total = 2 * sum(n_in**2 + n_out**2 for n_in, n_out in shapes), 0.0
     A: list[_A] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from chainrule.engine import reference
 from chainrule.engine.plan import Plan
 from chainrule.engine.reference import Backward, Gradient, Run
+from chainrule.engine.step_options import StepOptions
 from chainrule.errors import InputError, NativeError, NativeMissingWarning, text, unknown_name
 from chainrule.maths.arrays import Array
 from chainrule.maths.updates import UpdateRule
@@ -67,8 +68,18 @@ class Backend(Protocol):
     def predict_uncast(self, plan: Plan, parameters: Array, X: Array) -> Array | None:
         """Give a^L for rows of any real dtype; None where they have to be cast, or a number of theirs is not finite."""
 
+    def inverse(self, matrix: Array) -> Array | None:
+        """Give the inverse of a symmetric matrix (n, n); None where it isn't positive definite, to rounding."""
+
     def trainer(
-        self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int
+        self,
+        plan: Plan,
+        rule: UpdateRule,
+        X: Array,
+        Y: Array,
+        weights: Array | None,
+        batch: int,
+        options: StepOptions = ...,
     ) -> Trainer | None:
         """Whole epochs of steps for batches of at most `batch` rows of these arrays; None where it takes single ones.
 
@@ -137,8 +148,14 @@ class Bent(Protocol):
 class Trainer(Protocol):
     """Takes many mini-batch steps at once (E15, E16), with a θ and an update rule's state of its own."""
 
+    def use(self, X: Array, Y: Array, weights: Array | None) -> None:
+        """Take other arrays, of the same dtypes, from now on."""
+
     def load(self, parameters: Array, state: Any) -> None:
         """Copy θ and the rule's state in."""
+
+    def precondition(self, inverses: Sequence[tuple[Array, Array] | None], kl_clip: float) -> None:
+        """From the next step on, turn each gradient by K-FAC's inverses, of the layers that have some (E68, E70)."""
 
     def parameters(self) -> Array:
         """Give a copy of θ."""
@@ -152,18 +169,23 @@ class Trainer(Protocol):
         bounds: Array,
         rates: Array,
         penalties: Array,
+        l1: Array,
         factors: Array,
+        first: int,
         costs: Array,
         norms: Array,
         squares: Array,
         check: Callable[[], bool],
     ) -> tuple[int, str]:
-        """Take a step for each batch, as `Course` and `Taken` of training/steps.py have them, and fill the last three.
+        """Take a step for each batch, as `Course` and `Taken` in training have them, and fill the last three.
 
         `check` is called about ten times a second; a true value, or an exception, ends the run after a whole step.
         Gives how many steps were taken and why it ended: "" all of them, "stopped", or "cost" or "gradient" when that
         is not finite in the step after; θ is then that of before this step.
         """
+
+    def gradient(self, rows: Array, penalty: float, l1: float, factor: float, step: int) -> tuple[float, float, Array]:
+        """Give C of a batch, and the norm and the clipped vector of what step number `step` would follow at θ."""
 
 
 def core_is_built() -> bool:

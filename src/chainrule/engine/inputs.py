@@ -17,12 +17,12 @@ ROWS_AT_ONCE = 512
 activations of usual layers stay in the cache."""
 
 NUMBERS_AT_ONCE = 65536
-"""How many of a sparse matrix's numbers are looked at at a time."""
+"""How many of a sparse matrix's numbers, or of targets, are looked at at a time."""
 
 
-def row_blocks(m: int) -> Iterator[slice]:
-    """Cut m rows into slices of at most ROWS_AT_ONCE."""
-    return (slice(start, min(start + ROWS_AT_ONCE, m)) for start in range(0, m, ROWS_AT_ONCE))
+def row_blocks(m: int, at_once: int = ROWS_AT_ONCE) -> Iterator[slice]:
+    """Cut m rows into slices of at most ROWS_AT_ONCE, or of another number."""
+    return (slice(start, min(start + at_once, m)) for start in range(0, m, at_once))
 
 
 def real_array(name: str, values: Any) -> NDArray[Any]:
@@ -51,6 +51,14 @@ def real_array(name: str, values: Any) -> NDArray[Any]:
 def is_sparse(X: Any) -> bool:
     """Say whether X is a sparse matrix or array of SciPy's."""
     return hasattr(X, "toarray")
+
+
+def is_thin(stored: int, m: int, n: int) -> bool:
+    """Say whether m sparse rows are so thin that SciPy's product, by what is stored alone, is faster than a dense one.
+
+    The compiled core, which makes a batch dense, multiplies 16 numbers in the time in which SciPy multiplies one.
+    """
+    return stored * 16 < m * n
 
 
 def check_rows(X: Any, n_in: int, name: str = "X") -> NDArray[Any]:
@@ -192,9 +200,8 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
             got = f"shape {array.shape} of dtype {array.dtype}"
             expected = f"class indices (integers) of shape ({m},), or numbers of shape ({m}, {n_out})"
             raise InputError(text(name, expected=expected, got=got, hint=hint))
-        outside = np.flatnonzero((array < 0) | (array >= n_out))
-        if len(outside):
-            at = int(outside[0])
+        at = _first_outside(array, n_out)
+        if at is not None:
             hint = f"The network has {n_out} outputs; count classes from 0, or make the last of its sizes larger."
             raise InputError(
                 text(f"{name}[{at}]", expected=f"a class index 0 to {n_out - 1}", got=str(array[at]), hint=hint)
@@ -211,8 +218,7 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
         raise InputError(text(name, expected=f"shape ({m}, {n_out})", got=got, hint=hint))
     check_finite(array, plan.dtype, name)
     allowed = plan.cost.targets
-    for extreme in (array.argmin(), array.argmax()):
-        row, column = (int(i) for i in np.unravel_index(extreme, array.shape))
+    for row, column in _extremes(array):
         value = float(array[row, column])
         if not allowed.contains(value):
             where = f"{name}[{row}]" if n_out == 1 else f"{name}[{row}, {column}]"
@@ -221,6 +227,31 @@ def check_targets(Y: Any, m: int, plan: Plan, name: str = "Y", rows_of: str = "X
                 text(where, expected=f"a target in {allowed}, as {plan.cost.name} needs", got=f"{value:g}", hint=hint)
             )
     return Targets(array, n_out, plan.dtype)
+
+
+def _first_outside(labels: NDArray[Any], n_out: int) -> int | None:
+    """Where the first label stands that is no class index."""
+    for rows in row_blocks(len(labels), NUMBERS_AT_ONCE):
+        outside = (labels[rows] < 0) | (labels[rows] >= n_out)
+        if outside.any():
+            return int(rows.start) + int(outside.argmax())
+    return None
+
+
+def _extremes(array: NDArray[Any]) -> list[tuple[int, int]]:
+    """Row and column of the least number and of the greatest; not over a whole array at once, which might copy it."""
+    found: list[tuple[int, int]] = []
+    for rows in row_blocks(len(array), max(1, NUMBERS_AT_ONCE // array.shape[1])):
+        block = array[rows]
+        places = [divmod(int(flat), array.shape[1]) for flat in (block.argmin(), block.argmax())]
+        least, greatest = ((row + rows.start, column) for row, column in places)
+        if not found:
+            found = [least, greatest]
+        if array[least] < array[found[0]]:
+            found[0] = least
+        if array[greatest] > array[found[1]]:
+            found[1] = greatest
+    return found
 
 
 def check_example(x: Any, plan: Plan) -> NDArray[Any]:
@@ -244,6 +275,17 @@ def check_weights(
     sample_weight: Any, m: int, dtype: str, name: str = "sample_weight", rows_of: str = "X"
 ) -> NDArray[Any] | None:
     """Read sample weights w_i ≥ 0, (m,), not all 0; None stays None. Raises InputError."""
+    weights = read_weights(sample_weight, m, dtype, name, rows_of)
+    if weights is not None:
+        with np.errstate(over="ignore"):
+            check_total(float(weights.sum()), dtype, name)
+    return weights
+
+
+def read_weights(
+    sample_weight: Any, m: int, dtype: str, name: str = "sample_weight", rows_of: str = "X"
+) -> NDArray[Any] | None:
+    """`check_weights` of some of the weights, which may be 0 all of them. Raises InputError."""
     if sample_weight is None:
         return None
     array = real_array(name, sample_weight)
@@ -253,18 +295,22 @@ def check_weights(
             text(name, expected=f"shape ({m},), one for each row of {rows_of}", got=f"shape {array.shape}", hint=hint)
         )
     weights = cast(array, dtype, name)
-    with np.errstate(over="ignore"):
-        total = weights.sum()
-    if not np.isfinite(total):
-        hint = "Divide them all by the largest: only their ratios count under the mean."
-        raise InputError(text(name, expected=f"weights whose sum is finite in {dtype}", got=f"{total}", hint=hint))
     if weights.min() < 0:
         at = int(weights.argmin())
         raise InputError(
             text(f"{name}[{at}]", expected="a weight ≥ 0", got=f"{weights[at]:g}", hint="0 leaves an example out.")
         )
-    if not weights.any():
+    return weights
+
+
+def check_total(total: float, dtype: str, name: str) -> None:
+    """See that Σ w_i is a number > 0 in `dtype`. Raises InputError."""
+    with np.errstate(over="ignore"):
+        total = float(np.asarray(total, dtype=dtype))
+    if not np.isfinite(total):
+        hint = "Divide them all by the largest: only their ratios count under the mean."
+        raise InputError(text(name, expected=f"weights whose sum is finite in {dtype}", got=f"{total}", hint=hint))
+    if total == 0:
         raise InputError(
             text(name, expected="at least one weight > 0", got=f"only zeros in {dtype}", hint="None weighs all alike.")
         )
-    return weights

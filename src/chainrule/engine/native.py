@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 
 from chainrule import _core
 from chainrule.engine import reference
+from chainrule.engine.inputs import is_thin
 from chainrule.engine.plan import ByLayer, Plan
 from chainrule.engine.reference import Backward, Gradient, Run
-from chainrule.engine.threads import chosen
+from chainrule.engine.step_options import PLAIN, StepOptions
+from chainrule.engine.threads import chosen, for_operations
 from chainrule.maths import activations, costs
 from chainrule.maths.arrays import Array
 from chainrule.maths.updates import RULES, DecayedMoments, Moments, UpdateRule
@@ -36,13 +38,16 @@ _SETTINGS = {
     "rmsprop": ("decay", "epsilon"),
     "adam": ("beta1", "beta2", "epsilon", "epsilon_hat"),
     "adamw": ("beta1", "beta2", "epsilon", "weight_decay"),
+    "rprop": ("eta_minus", "eta_plus", "least", "largest"),
 }
 """The settings of each update rule, in the core's order."""
 
-_WORTH_OF_ONE = 16
-"""How many numbers of a dense row the core multiplies in the time in which SciPy multiplies a stored one."""
-
 _compiled: WeakKeyDictionary[Plan, _core.Plan] = WeakKeyDictionary()
+
+
+def instruction_set() -> str:
+    """Give the name of the vectors that the core works in on this machine, on which bits depend."""
+    return _core.instruction_set()
 
 
 def core_plan(plan: Plan) -> _core.Plan:
@@ -132,11 +137,8 @@ def value_and_gradient(
 
 
 def _is_thin(X: Array) -> bool:
-    """Say whether rows are so sparse that SciPy's product, by what is stored alone, is faster than the core's.
-
-    The core makes a batch of sparse rows dense. So the reference works the passes of thin ones.
-    """
-    return not isinstance(X, np.ndarray) and X.nnz * _WORTH_OF_ONE < X.shape[0] * X.shape[1]
+    """Say whether rows are sparse and so thin that the reference works their passes."""
+    return not isinstance(X, np.ndarray) and is_thin(X.nnz, *X.shape)
 
 
 def _handed(X: Array) -> Any:
@@ -281,13 +283,29 @@ def _squares(
     return out
 
 
+# --- K-FAC's factors --------------------------------------------------------------------------------------------------
+def inverse(matrix: Array) -> Array | None:
+    """Give the inverse of a symmetric positive definite matrix (n, n); None for another."""
+    found = np.empty_like(matrix)
+    double, n_threads = matrix.dtype == np.float64, for_operations(len(matrix) ** 3)
+    return found if _core.inverse(np.ascontiguousarray(matrix), found, double, n_threads) else None
+
+
 # --- training ---------------------------------------------------------------------------------------------------------
-def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> Trainer | None:
+def trainer(
+    plan: Plan,
+    rule: UpdateRule,
+    X: Array,
+    Y: Array,
+    weights: Array | None,
+    batch: int,
+    options: StepOptions = PLAIN,
+) -> Trainer | None:
     """Whole epochs by the core; None for an update rule of the user's own, and for numbers that only numpy reads."""
     is_own = type(rule) is not RULES.get(getattr(rule, "name", ""))
     if is_own or _is_thin(X) or not (_is_read(X) and _is_read(Y)):
         return None
-    return Trainer(plan, rule, X, Y, weights, batch)
+    return Trainer(plan, rule, X, Y, weights, batch, options)
 
 
 def _is_read(array: Array) -> bool:
@@ -299,12 +317,26 @@ def _is_read(array: Array) -> bool:
 
 
 class Trainer:
-    """`_core.Trainer` on arrays that stay the same, with an update rule's state as maths/updates.py has it."""
+    """`_core.Trainer` on arrays that it keeps, with an update rule's state as maths/updates.py has it."""
 
-    def __init__(self, plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        rule: UpdateRule,
+        X: Array,
+        Y: Array,
+        weights: Array | None,
+        batch: int,
+        options: StepOptions = PLAIN,
+    ) -> None:
         settings = [float(getattr(rule, setting)) for setting in _SETTINGS[rule.name]]
-        self._core = _core.Trainer(core_plan(plan), rule.name, settings, batch, chosen(plan, batch))
+        threads = chosen(plan, batch)
+        self._core = _core.Trainer(core_plan(plan), rule.name, settings, batch, threads, **vars(options))
         self._plan = plan
+        self.use(X, Y, weights)
+
+    def use(self, X: Array, Y: Array, weights: Array | None) -> None:
+        """Go on with the rows of these arrays."""
         self._X, self._weights = _handed(X), weights
         self._Y = Y.astype(np.int64, copy=False) if Y.ndim == 1 else Y
 
@@ -314,6 +346,10 @@ class Trainer:
         # what the state was made of, without its vectors, which would stay in memory as long as training lasts
         self._form, self._n_vectors = _with(state, step, [None] * len(vectors)), len(vectors)
         self._core.load(parameters, [np.ascontiguousarray(one, dtype=self._plan.dtype) for one in vectors], step)
+
+    def precondition(self, inverses: Sequence[tuple[Array, Array] | None], kl_clip: float) -> None:
+        """Turn gradients by these from the next step on (E68, E70)."""
+        self._core.precondition(inverses, kl_clip)
 
     def parameters(self) -> Array:
         """Give a copy of θ."""
@@ -332,15 +368,29 @@ class Trainer:
         bounds: Array,
         rates: Array,
         penalties: Array,
+        l1: Array,
         factors: Array,
+        first: int,
         costs: Array,
         norms: Array,
         squares: Array,
         check: Callable[[], bool],
     ) -> tuple[int, str]:
         """Take a step for each batch."""
-        what = (rows, bounds, rates, penalties, factors)
+        what = (rows, bounds, rates, penalties, l1, factors, first)
         return self._core.run(self._X, self._Y, self._weights, *what, costs, norms, squares, check)
+
+    def gradient(
+        self, rows: Array, penalty: float, l1: float, factor: float, step: int
+    ) -> tuple[float, float, NDArray[Any]]:
+        """Give C (E4) of a batch, the norm of what a step follows, and that as its update is given it, (|θ|,), clipped.
+
+        θ is the one that was loaded; no step is taken.
+        """
+        flat = np.empty(self._plan.n_parameters, dtype=self._plan.dtype)
+        what = (rows, penalty, l1, factor, step)
+        cost, norm = self._core.gradient(self._X, self._Y, self._weights, *what, flat)
+        return cost, norm, flat
 
 
 def _vectors(state: Any) -> tuple[int, list[Array]]:
@@ -349,7 +399,7 @@ def _vectors(state: Any) -> tuple[int, list[Array]]:
         return _vectors(state.moments)
     if isinstance(state, Moments):
         return state.step, [state.first, state.second]
-    return 0, list(state)  # Stateless, Velocity, MeanSquare
+    return 0, list(state)  # Stateless, Velocity, MeanSquare, StepSizes
 
 
 def _with(state: Any, step: int, vectors: list[Any]) -> Any:

@@ -432,6 +432,8 @@ def _too_large(plan: Plan) -> InputError:
 def random_generator(seed: int | np.random.Generator | None) -> np.random.Generator:
     """Make numpy's default generator from a seed ≥ 0, None, or a generator. Raises InputError."""
     try:
+        if isinstance(seed, bool | np.bool_):
+            raise TypeError
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
         hint = "Write seed=0."

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from chainrule.engine.cholesky import inverse as inverse
 from chainrule.engine.plan import ByLayer, Plan
+from chainrule.engine.step_options import PLAIN, StepOptions
 from chainrule.maths.arrays import Array, array_namespace
 from chainrule.maths.updates import UpdateRule
 
@@ -192,5 +194,13 @@ def predict_uncast(plan: Plan, parameters: Array, X: Array) -> None:
     """None, for the same reason."""
 
 
-def trainer(plan: Plan, rule: UpdateRule, X: Array, Y: Array, weights: Array | None, batch: int) -> None:
+def trainer(
+    plan: Plan,
+    rule: UpdateRule,
+    X: Array,
+    Y: Array,
+    weights: Array | None,
+    batch: int,
+    options: StepOptions = PLAIN,
+) -> None:
     """None: training takes one step after the other, by `value_and_gradient` and the update rule."""

@@ -8,8 +8,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chainrule.engine.plan import Plan
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 AT_MOST = 256
 """No more threads than this, whatever is asked for."""
@@ -64,6 +68,12 @@ def chosen(plan: Plan, rows: int, *, training: bool = True) -> int:
     return min(useful, limit()) if useful > 1 else 1  # the limit is looked up where it counts
 
 
+def for_operations(count: int) -> int:
+    """How many threads to take now for so many floating-point operations."""
+    exact = _exact.get()
+    return max(1, min(count // FLOPS_OF_A_THREAD, limit())) if exact is None else exact
+
+
 @contextmanager
 def exactly(n_threads: int) -> Iterator[None]:
     """While this lasts, take this many threads."""
@@ -72,3 +82,41 @@ def exactly(n_threads: int) -> Iterator[None]:
         yield
     finally:
         _exact.reset(token)
+
+
+@contextmanager
+def limited(n_threads: int | None, *, libraries: bool) -> Iterator[None]:
+    """While this lasts, take this many threads; NumPy's linear algebra too, where `libraries` says that it is used.
+
+    None changes nothing. To limit libraries takes longer than some trainings.
+    """
+    if n_threads is None:
+        yield
+        return
+    with exactly(int(n_threads)):
+        if not libraries:
+            yield
+            return
+        from threadpoolctl import threadpool_limits  # which looks anew for libraries: the user's may have come since
+
+        with threadpool_limits(int(n_threads)):
+            yield
+
+
+@contextmanager
+def one_of_libraries() -> Iterator[None]:
+    """While this lasts, NumPy's and SciPy's BLAS and LAPACK work on one thread.
+
+    So the bits don't depend on how many there are, and none is woken for matrices that are small.
+    """
+    with _libraries().limit(limits=1):
+        yield
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Find the libraries that have threads, once, as it takes a millisecond."""
+    import scipy.linalg  # noqa: F401 (whose library is to be found, too)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

@@ -12,29 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule.engine.inputs import check_targets
 from chainrule.engine.network import Network
 from chainrule.engine.plan import Plan, make_plan
 from chainrule.engine.reference import Run
+from chainrule.engine.threads import limited
 from chainrule.errors import InputError, text
+from chainrule.estimators import arguments, beyond
 from chainrule.estimators.first_weights import draw_parameters, join_parameters, read_parameters
 from chainrule.estimators.objective import Objective
-from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Measure, run_lbfgs, run_stochastic
+from chainrule.estimators.solvers import run_lbfgs, run_stochastic
 from chainrule.estimators.validation import (
     as_columns,
     check_fits,
     check_weight_left,
     dense,
     measure_on,
-    measure_on_eval_set,
+    read_eval_set,
     split,
 )
 from chainrule.maths.activations import Activation, AnyActivation, CoupledActivation, activation
 from chainrule.maths.costs import Cost
-from chainrule.training.batches import DataSet
+from chainrule.training.arguments.settings import check_threads
+from chainrule.training.arguments.solvers import KINDS, NAMES
+from chainrule.training.examples.batches import DataSet
+from chainrule.training.minibatches.kfac import KFAC
+from chainrule.training.progress.history import History
 
 
 class BaseMLP(BaseEstimator, ABC):
@@ -44,13 +50,20 @@ class BaseMLP(BaseEstimator, ABC):
     in their place, as programs written for scikit-learn do, are copied into θ when they are next used.
     """
 
+    history_: History | None  # of `cr.train`, where that has trained
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [str, Activation, CoupledActivation, list, tuple],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "solver": [
+            StrOptions({*NAMES, "auto"}),
+            HasMethods(["initial", "update"]),
+            *(kind.make for kind in KINDS.values()),
+            KFAC,
+        ],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), dict, None],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "find"}), HasMethods(["rate"])],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -73,6 +86,7 @@ class BaseMLP(BaseEstimator, ABC):
         "monitor": [StrOptions({"score", "loss"})],
         "initial_parameters": ["array-like", Network, None],
         "backend": [str, None],
+        **dict.fromkeys(arguments.DEFAULTS, "no_validation"),  # `cr.train` reads them
     }
 
     def _keep(self, given: dict[str, Any]) -> None:
@@ -118,7 +132,9 @@ class BaseMLP(BaseEstimator, ABC):
         """Give each example's weight, (m,), or None where all count alike."""
 
     # --- fitting ------------------------------------------------------------------------------------------------------
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, eval_set: Any = None, derivative_targets: Any = None
+    ) -> Self:
         """Fit the network to X and y.
 
         Parameters
@@ -131,12 +147,23 @@ class BaseMLP(BaseEstimator, ABC):
         eval_set : (X, y) or (X, y, sample_weight), optional
             A validation set of your own. Its score and loss are noted after every epoch, and early stopping looks at it
             instead of at a part of the training data.
+        derivative_targets : array (m, n_features) or (m, n_outputs, n_features), optional
+            What ∂a^L/∂x is to be at each row of X, NaN where that isn't known (E59), of a classifier's network_ with
+            its outputs in the order of `classes_`, of two classes that of the second alone. `derivative_weight` weighs
+            it. With them training is done by `cr.train`.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        InputError
+            For a parameter or data that can't be trained with, in the estimator's names.
+        ValueError
+            For what scikit-learn refuses, in its words; and where training diverges and nothing better was kept.
         """
-        self._fit(X, y, sample_weight, eval_set, incremental=False)
+        self._fit(X, y, sample_weight, eval_set, derivative_targets, incremental=False)
         return self
 
     def initialize(self, X: Any, y: Any) -> Self:
@@ -160,10 +187,14 @@ class BaseMLP(BaseEstimator, ABC):
         X, y = self._validate_targets(X, y, incremental=False, reset=True)
         self._random_state = check_random_state(self.random_state)
         self._set_up(hidden, X, as_columns(y))
+        self.history_ = None
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, eval_set: Any, *, incremental: bool) -> None:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, eval_set: Any, derivative_targets: Any = None, *, incremental: bool
+    ) -> None:
         self._validate_params()
+        further = arguments.asked_for(self)
         hidden = self._hidden_sizes()
         first_pass = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         labels = y
@@ -184,19 +215,26 @@ class BaseMLP(BaseEstimator, ABC):
         data = DataSet(X, targets, weights, np.arange(len(Y)))
         check_weight_left(data)
         objective = self._objective(net)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # explained in words where it matters
-            if self.solver == "lbfgs":
-                run_lbfgs(self, objective, data, measure_on_eval_set(self, objective, eval_set))
-                return
-            if self.early_stopping and incremental:
-                raise ValueError("partial_fit does not support early_stopping=True")
-            measure: Measure | None
-            if self.early_stopping and eval_set is None:
-                data, held_out = split(self, data)
-                measure = measure_on(self, objective, held_out, self._for_score(Y[held_out.rows]))
+        validation = read_eval_set(self, net.plan, eval_set)
+        goes_beyond = bool(further) or derivative_targets is not None
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if self.early_stopping and validation is None and self.solver != "lbfgs":
+            data, held_out = split(self, data)
+            validation = held_out, self._for_score(Y[held_out.rows])
+        self.history_ = None
+        check_threads(self.n_threads)
+        libraries = net.backend != "native" or data.is_sparse
+        with (
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),  # explained in words where it matters
+            limited(self.n_threads, libraries=libraries),
+        ):
+            if goes_beyond:
+                beyond.run(self, objective, data, validation, derivative_targets)
+            elif self.solver == "lbfgs":
+                run_lbfgs(self, objective, data, measure_on(self, objective, validation))
             else:
-                measure = measure_on_eval_set(self, objective, eval_set)
-            run_stochastic(self, objective, data, measure, incremental)
+                run_stochastic(self, objective, data, measure_on(self, objective, validation), incremental)
 
     def _hidden_sizes(self) -> list[int]:
         sizes = self.hidden_layer_sizes
@@ -209,10 +247,12 @@ class BaseMLP(BaseEstimator, ABC):
         return given
 
     def _check_solver(self) -> bool:
-        if self.solver not in STOCHASTIC_SOLVERS:
-            raise AttributeError(
-                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
-            )
+        if self.solver == "lbfgs":
+            raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
+        if further := arguments.asked_for(self):
+            hint = "Call fit, with warm_start=True to go on."
+            expected, got = "parameters that scikit-learn's adam and sgd have", ", ".join(further)
+            raise AttributeError(text("partial_fit", expected=expected, got=got, hint=hint))
         return True
 
     # --- the network --------------------------------------------------------------------------------------------------
@@ -357,7 +397,9 @@ class BaseMLP(BaseEstimator, ABC):
     def to_sklearn(self) -> Any:
         """Make scikit-learn's estimator with the same parameters, coefficients, curves and state of the solver.
 
-        What scikit-learn doesn't have stays behind: `class_weight`, `monitor`, `initial_parameters`, `backend`.
+        What scikit-learn doesn't have stays behind, `history_` and chainrule's own parameters among it. A `solver`,
+        `learning_rate` or `batch_size` that it doesn't have becomes its default, and so does what else `cr.train` was
+        asked for: predictions are the same, a further `fit` isn't.
 
         Returns
         -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -43,15 +44,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         g of the hidden layers (E2), by any name of `cr.Network`. + A list gives one for each hidden layer, and may give
         the output's after them; the output's is otherwise "softmax" for more than two classes, "logistic" for two
         classes and for multilabel targets.
-    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+    solver : {"adam", "sgd", "lbfgs"}, any other optimizer of `cr.train`, or "auto", default="adam"
+        + "momentum", "nesterov", "rmsprop", "adamw", "rprop", "kfac", "line_search", "levenberg_marquardt",
+        "gauss_newton_cg", an object with settings of its own such as `cr.Adam(beta1=0.95)`, or "auto", which chooses.
+        `momentum`, `nesterovs_momentum`, `beta_1`, `beta_2`, `epsilon` are those of "sgd" and "adam" alone.
     alpha : float ≥ 0, default=0.0001
-        Strength of the penalty α/2 ΣW², which is divided by the (weighted) number of examples of each batch.
-    batch_size : int ≥ 1 or "auto", default="auto"
-        "auto" is min(200, m); a number above m is clipped to m, with a warning.
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        Of sgd only. "invscaling" is learning_rate_init/(t + 1)^power_t after each epoch, t being `t_`; the first epoch
-        of a `fit` has learning_rate_init. "adaptive" divides the rate by 5 when patience is at its end, and ends
-        training when the rate is 1e-6 or less by then.
+        Strength of the penalty α/2 ΣW², which is divided by the (weighted) number of examples of each batch; of the
+        whole set where `cr.train` trains.
+    batch_size : int ≥ 1, "auto", None, or {epoch: int ≥ 1 or None}, default="auto"
+        "auto" is min(200, m); a number above m is clipped to m, with a warning. + None is the whole set;
+        {1: 32, 10: 128} takes 128 from the tenth epoch on.
+    learning_rate : {"constant", "invscaling", "adaptive", "find"} or a schedule, default="constant"
+        Of solvers with mini-batches; "adam" heeds only what is marked with +. "invscaling" is
+        learning_rate_init/(t + 1)^power_t after each epoch, t being `t_`; the first epoch of a `fit` has
+        learning_rate_init. "adaptive" divides the rate by 5 when patience is at its end, and ends training when the
+        rate is 1e-6 or less by then. + "find" makes a range test (E72) first; a schedule of `cr.schedules` says the
+        rate over time. Neither looks at `learning_rate_init`.
     learning_rate_init : float > 0, default=0.001
     power_t : float ≥ 0, default=0.5
     max_iter : int ≥ 1, default=200
@@ -69,15 +77,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     nesterovs_momentum : bool, default=True
     early_stopping : bool, default=False
         Whether to stop when the validation set says so, and to end with the parameters of its best epoch. The set is
-        `eval_set` of `fit`, or a part of the training data, in which two classes keep their shares. lbfgs looks at an
-        `eval_set` only.
+        `eval_set` of `fit`, or a part of the training data, in which two classes keep their shares. "lbfgs" looks at
+        an `eval_set` only.
     validation_fraction : float in [0, 1), default=0.1
     beta_1, beta_2 : float in [0, 1), default=0.9, 0.999
     epsilon : float > 0, default=1e-8
     n_iter_no_change : int ≥ 1 or inf, default=10
-        Patience: training ends after more epochs than these without improvement by `tol`.
+        Patience: training ends after more epochs than these without improvement by `tol`. Where `cr.train` trains, the
+        rule is that of `cr.EarlyStopping`: after these epochs without a better one by more than `tol`.
     max_fun : int ≥ 1, default=15000
-        Evaluations of the loss at most, under lbfgs.
+        Evaluations of the loss at most, under lbfgs; not where `cr.train` trains.
     loss : str or Cost, default="log_loss"
         + "log_loss" is cross_entropy under softmax and binary_cross_entropy otherwise (E3); "squared_error" is
         half_squared_error, as everywhere in scikit-learn; or any cost of `cr.Network` that takes 0 and 1.
@@ -90,6 +99,53 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         + First weights, instead of random ones.
     backend : str or None, default=None
         + As for `cr.Network`.
+    dropout : float, or {layer: float}, each 0 ≤ p < 1, default=0.0
+        + The probability with which a unit is left out of a step (E51): of all hidden layers, or by layer, 0 being the
+        input.
+    input_noise : float ≥ 0, default=0.0
+        + σ of the normal noise that each step adds to its rows (E56).
+    label_smoothing : float, 0 ≤ ε < 1, default=0.0
+        + Which share of each target goes evenly to all classes (E55), under loss="log_loss".
+    l1 : float ≥ 0, default=0.0
+        + λ₁ of λ₁ Σ|W| (E52), which isn't divided by anything.
+    weight_decay : float ≥ 0, default=0.0
+        + λ of W ← W − ηλW before each step, apart from the gradient (E53).
+    max_norm : float > 0 or None, default=None
+        + After each step, the weights into a unit have at most this length (E54).
+    clip_norm, clip_example_norm : float > 0 or None, default=None
+        + A longer gradient of a batch (E57), or of an example (E58), is shortened to this length.
+    layer_rates : {layer: factor > 0} or None, default=None
+        + What the learning rate is multiplied by in a layer; layer 1 is the first hidden one.
+    frozen : layers, default=()
+        + These layers stay as they are.
+    derivative_weight : float ≥ 0, default=1.0
+        + Weight of `derivative_targets` of `fit` (E59).
+    monotone : {column of X: 1 or -1} or None, default=None
+        + In which columns the output is to rise or to fall (E60); of classes only two, the second's probability.
+    monotone_weight : float ≥ 0, default=1.0
+    input_gradient_penalty : float ≥ 0, default=0.0
+        + λ of λ/2 ‖∂C_i/∂x‖² (E61).
+    metrics : {name: function (outputs, Y) -> float} or None, default=None
+        + Measured on the validation set after every epoch, of outputs a^L, (m, n_L), and targets; `history_` has them.
+    callbacks : functions (net, history) -> bool or None, or objects, default=()
+        + As for `cr.train`: called after every epoch, or wherever an object has a method for; a true value ends
+        training. They are pickled with the estimator; `set_params(callbacks=())` leaves them out.
+    max_time : float > 0 or None, default=None
+        + Seconds after which `fit` ends, after a whole step.
+    checkpoint : folder or None, default=None
+        + Where the state of training is kept; it needs a `random_state` that isn't None.
+    checkpoint_every : int ≥ 1, or text such as "300s", "10min", "2h", default=1
+        + How often: epochs, or a time.
+    resume : bool, default=False
+        + Whether `fit` goes on from the checkpoint, where there is one, to the same coefficients as without a break.
+    n_threads : int, 1 to 256, or None, default=None
+        + Threads while training; any number of them gives the same coefficients.
+
+    With any of these but n_threads, or another value marked with + of `solver`, `learning_rate` or `batch_size`,
+    training is done by `cr.train` instead of scikit-learn's loops. It lowers the objective that scikit-learn documents,
+    with the penalty α/(2m) ΣW² over the whole set (Σ w_i for m with weights, none of them negative), while
+    scikit-learn's loops divide it by the size of each batch; batches are drawn by another generator, and count by their
+    weight. `partial_fit` refuses all of them.
 
     Attributes
     ----------
@@ -111,7 +167,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_iter_ : int or None
         + The epoch, counted from 1, whose parameters early stopping has restored.
     t_ : int
-        Examples seen by sgd or adam.
+        Examples seen.
     n_iter_ : int
     n_layers_ : int
         L + 1: scikit-learn counts the input.
@@ -121,6 +177,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     out_activation_ : str
     network_ : Network
         +
+    history_ : History or None
+        + What `cr.train` noted of the last `fit`, where that has trained; also when a callback raised.
 
     Examples
     --------
@@ -132,6 +190,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     (True, [0, 0])
     >>> clf.network_.sizes, clf.input_gradient(X[:2], class_=1).shape
     ((4, 16, 3), (2, 4))
+    >>> clf = MLPClassifier(16, dropout=0.2, solver="adamw", batch_size=16, max_iter=5, n_iter_no_change=5, tol=0)
+    >>> clf.set_params(callbacks=[lambda net, history: history.epochs == 3], random_state=0).fit(X, y).history_.stopped
+    'callback'
 
     Source: scikit-learn's `MLPClassifier`, whose interface and formulas it follows; the passes are (E1) to (E10).
     """
@@ -146,10 +207,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hidden_layer_sizes: Any = (100,),
         activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
+        batch_size: Any = "auto",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -172,6 +233,27 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         monitor: str = "score",
         initial_parameters: Any = None,
         backend: str | None = None,
+        dropout: float | Mapping[int, float] = 0.0,
+        input_noise: float = 0.0,
+        label_smoothing: float = 0.0,
+        l1: float = 0.0,
+        weight_decay: float = 0.0,
+        max_norm: float | None = None,
+        clip_norm: float | None = None,
+        clip_example_norm: float | None = None,
+        layer_rates: Mapping[int, float] | None = None,
+        frozen: Iterable[int] = (),
+        derivative_weight: float = 1.0,
+        monotone: Mapping[int, int] | None = None,
+        monotone_weight: float = 1.0,
+        input_gradient_penalty: float = 0.0,
+        metrics: Mapping[str, Any] | None = None,
+        callbacks: Sequence[Any] = (),
+        max_time: float | None = None,
+        checkpoint: Any = None,
+        checkpoint_every: int | str = 1,
+        resume: bool = False,
+        n_threads: int | None = None,
     ) -> None:
         self._keep(locals())
 

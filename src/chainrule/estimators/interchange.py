@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
+from chainrule.estimators.arguments import asked_for
 from chainrule.estimators.classifier import MLPClassifier
 from chainrule.estimators.regressor import MLPRegressor
 from chainrule.estimators.solvers import STOCHASTIC_SOLVERS, Optimizer
@@ -77,7 +78,7 @@ def from_sklearn(fitted: Any) -> Any:
     ours._best_of = (
         "Validation score" if scores is not None else "Training loss" if ours.best_loss_ is not None else None
     )
-    ours._optimizer = None
+    ours._optimizer = ours.history_ = None
     net = ours._linked()
     if getattr(fitted, "_optimizer", None) is not None:
         ours._optimizer = _our_optimizer(fitted._optimizer, net.plan)
@@ -90,6 +91,7 @@ def to_sklearn(ours: Any) -> Any:
     net = ours._linked()
     kind = next(their_kind for their_kind, our_kind in _PAIRS if isinstance(ours, our_kind))
     fitted = kind(**{name: copy.deepcopy(getattr(ours, name)) for name in kind().get_params()})
+    fitted.set_params(**{name: getattr(kind(), name) for name in asked_for(ours) if hasattr(fitted, name)})
     fitted.activation = _one_activation(ours)
     if ours.loss not in ("log_loss", "squared_error", "poisson") or (
         ours.loss == "squared_error" and isinstance(ours, MLPClassifier)
@@ -102,7 +104,7 @@ def to_sklearn(ours: Any) -> Any:
     if ours._optimizer is not None:
         fitted._optimizer = _their_optimizer(fitted.coefs_ + fitted.intercepts_, ours._optimizer, net.plan)
     # what scikit-learn's loops expect to find after its own set-up
-    if ours.early_stopping and ours.solver in STOCHASTIC_SOLVERS:
+    if ours.early_stopping and fitted.solver in STOCHASTIC_SOLVERS:
         fitted._best_coefs, fitted._best_intercepts = copy.deepcopy((fitted.coefs_, fitted.intercepts_))
         fitted.validation_scores_ = fitted.validation_scores_ or []
         fitted.best_validation_score_ = max([-np.inf, *fitted.validation_scores_])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from chainrule.engine.inputs import row_blocks
 from chainrule.engine.network import Network
 from chainrule.maths.penalties import l2_of
-from chainrule.training.batches import Batches, DataSet
-from chainrule.training.steps import Course, Taken
+from chainrule.training.examples.batches import Batches, DataSet
+from chainrule.training.minibatches.steps import Course, Taken
 
 
 @dataclass(frozen=True)

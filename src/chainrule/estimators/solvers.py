@@ -20,10 +20,11 @@ from chainrule.estimators.objective import Objective
 from chainrule.maths.penalties import l2
 from chainrule.maths.schedules import InverseScaling
 from chainrule.maths.updates import Adam, Momentum, Nesterov, UpdateRule
-from chainrule.training.batches import DataSet
-from chainrule.training.divergence import DivergenceError
-from chainrule.training.lbfgs import LBFGS, minimise
-from chainrule.training.steps import Course, Progressed, Stepper, stepper, what_diverged
+from chainrule.training.examples.batches import DataSet
+from chainrule.training.minibatches.steps import Course, Stepper, stepper, what_diverged
+from chainrule.training.progress.divergence import DivergenceError
+from chainrule.training.progress.progressed import Progressed
+from chainrule.training.whole_set.lbfgs import LBFGS, minimise
 
 if TYPE_CHECKING:
     from chainrule.estimators.base import BaseMLP
@@ -33,7 +34,8 @@ Measure: TypeAlias = Callable[[NDArray[Any]], tuple[float, float]]
 
 STOCHASTIC_SOLVERS = ("sgd", "adam")
 SMALLEST_ADAPTIVE_RATE = 1e-6
-_NOT_FINITE = (
+LBFGS_COST_TOLERANCE = 1e7 * float(np.finfo(float).eps)  # SciPy's own default
+NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
 
@@ -143,7 +145,7 @@ def run_stochastic(
         estimator._optimizer = Optimizer.of(estimator, finite, net.plan.is_weight)
     optimizer = estimator._optimizer
     best = BestEpoch(estimator, finite, restores=estimator.early_stopping)
-    size = _batch_size(estimator, m)
+    size = batch_size(estimator, m)
     steps = stepper(net, data, optimizer.rule, optimizer.state, finite, size)
     least = objective.least(data)
     order = np.arange(m)
@@ -220,12 +222,14 @@ def _record(estimator: BaseMLP, loss: float, measure: Measure | None, parameters
             print(f"Validation score: {score:f}")  # noqa: T201
 
 
-def _batch_size(estimator: BaseMLP, m: int) -> int:
+def batch_size(estimator: BaseMLP, m: int, stacklevel: int = 5) -> int:
+    """How many examples a batch has; warns where scikit-learn does."""
     if estimator.batch_size == "auto":
         return min(200, m)
     if estimator.batch_size > m:
         warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=5
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            stacklevel=stacklevel,
         )
     return int(estimator.batch_size)
 
@@ -240,7 +244,7 @@ def _say_divergence(estimator: BaseMLP, where: str, kept_best: bool) -> None:
             stacklevel=5,
         )
         return
-    raise ValueError(f"{_NOT_FINITE} {what} Lower learning_rate_init, or scale the columns of X to about 1.")
+    raise ValueError(f"{NOT_FINITE} {what} Lower learning_rate_init, or scale the columns of X to about 1.")
 
 
 def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: Measure | None) -> None:
@@ -251,7 +255,7 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
     net = objective.net
     strength = objective.penalty(data.mass(slice(None)))
     now = Progressed(net.parameters.copy())
-    rule = LBFGS(gradient_tolerance=estimator.tol, cost_tolerance=1e7 * np.finfo(float).eps)  # SciPy's own default
+    rule = LBFGS(gradient_tolerance=estimator.tol, cost_tolerance=LBFGS_COST_TOLERANCE)
     # scikit-learn's lbfgs passes early_stopping over; a validation set of the user's own is there to be looked at
     stops = estimator.early_stopping and measure is not None
     best = BestEpoch(estimator, now.parameters, restores=stops)
@@ -284,7 +288,7 @@ def run_lbfgs(estimator: BaseMLP, objective: Objective, data: DataSet, measure: 
             )
     except DivergenceError as error:
         if not estimator.n_iter_:
-            raise ValueError(f"{_NOT_FINITE} Training diverged in its first step: {error}.") from None
+            raise ValueError(f"{NOT_FINITE} Training diverged in its first step: {error}.") from None
         warnings.warn(
             f"lbfgs stopped after {estimator.n_iter_} iteration(s): its next step led to numbers that are not finite: "
             f"{error}. The parameters are those before that step. Scale the columns of X to about 1.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,17 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight
 
 from chainrule.engine.inputs import check_finite, check_targets
+from chainrule.engine.plan import Plan
 from chainrule.errors import InputError, text
 from chainrule.estimators.objective import Objective
 from chainrule.estimators.solvers import Measure
-from chainrule.training.batches import DataSet
+from chainrule.training.examples.batches import DataSet
 
 if TYPE_CHECKING:
     from chainrule.estimators.base import BaseMLP
+
+HeldOut: TypeAlias = tuple[DataSet, NDArray[Any]]
+"""A validation set, and the y that the score compares with."""
 
 
 def accepted_dtypes(X: Any) -> Any:
@@ -78,8 +82,8 @@ def split(estimator: BaseMLP, data: DataSet) -> tuple[DataSet, DataSet]:
     return parts
 
 
-def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any) -> Measure | None:
-    """Read `eval_set`, and give the function that measures parameters on it; None without one. Raises InputError."""
+def read_eval_set(estimator: BaseMLP, plan: Plan, eval_set: Any) -> HeldOut | None:
+    """Read `eval_set`; None without one. Raises InputError."""
     if eval_set is None:
         return None
     given = eval_set[0] if isinstance(eval_set, list) and len(eval_set) == 1 else eval_set
@@ -95,15 +99,17 @@ def measure_on_eval_set(estimator: BaseMLP, objective: Objective, eval_set: Any)
         hint = "The score of a single row says nothing."
         raise InputError(text("eval_set", expected="2 rows or more", got="1", hint=hint))
     y, Y = estimator._validation_targets(given[1])
-    plan = objective.net.plan
     check_fits(X, plan.dtype, "X of eval_set")
     weights = None if len(given) == 2 else _check_sample_weight(given[2], X).astype(plan.dtype)
     targets = check_targets(as_columns(Y), X.shape[0], plan, "y of eval_set", "X of eval_set")
-    return measure_on(estimator, objective, DataSet(X, targets, weights, np.arange(len(y))), y)
+    return DataSet(X, targets, weights, np.arange(len(y))), y
 
 
-def measure_on(estimator: BaseMLP, objective: Objective, held_out: DataSet, y: NDArray[Any]) -> Measure:
-    """Give the function from θ to score and loss on a validation set; `y` is what the score compares with."""
+def measure_on(estimator: BaseMLP, objective: Objective, validation: HeldOut | None) -> Measure | None:
+    """Give the function from θ to score and loss on a validation set; None without one."""
+    if validation is None:
+        return None
+    held_out, y = validation
     weights = None if held_out.weights is None else held_out.weights[held_out.rows]
 
     def measure(parameters: NDArray[Any]) -> tuple[float, float]:

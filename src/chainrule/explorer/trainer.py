@@ -20,7 +20,7 @@ from chainrule.explorer.answers import RefusedError
 from chainrule.explorer.material import Material
 from chainrule.maths.penalties import l2_gradient
 from chainrule.maths.updates import update_rule
-from chainrule.training.divergence import DivergenceError, all_finite, culprit, norm
+from chainrule.training.progress.divergence import DivergenceError, all_finite, culprit, norm
 
 Status = Literal["idle", "running", "paused", "failed", "diverged", "done"]
 EPOCHS_A_SECOND = 50

@@ -1,4 +1,4 @@
-"""Update rules: pure functions (state, θ, gradient, η) -> (state, θ), on flat vectors (E16 to E21).
+"""Update rules: pure functions (state, θ, gradient, η) -> (state, θ), on flat vectors (E16 to E21, E62).
 
 A rule is a frozen dataclass of its settings; what it remembers from step to step is a state, a named tuple of arrays
 and a count, made by `initial(θ, decayed)`. `decayed` is a vector like θ, 1 at the weights and 0 at the biases, which
@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.maths.arrays import Array, array_namespace
-from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE
+from chainrule.maths.intervals import NOT_NEGATIVE, POSITIVE, UNIT, Interval
 from chainrule.maths.settings import FRACTION, FRACTION_OR_ALL, settle
 
 
@@ -57,6 +57,13 @@ class DecayedMoments(NamedTuple):
 
     moments: Moments
     decayed: Array
+
+
+class StepSizes(NamedTuple):
+    """rprop's gradient of the step before, 0 where it turned back, and its step sizes Δ, 0 before the first step."""
+
+    previous: Array
+    sizes: Array
 
 
 def _zeros(parameters: Array) -> Array:
@@ -303,7 +310,70 @@ class AdamW:
         return DecayedMoments(moments, state.decayed), parameters
 
 
-RULES: dict[str, type[UpdateRule]] = {rule.name: rule for rule in (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW)}
+@dataclass(frozen=True)
+class Rprop:
+    """iRprop− (E62): each parameter has a step size Δ of its own; of ∇C only the sign counts.
+
+    Δ ← η₊Δ where ∇C has the sign of the step before, η₋Δ where it has the other, Δ where either is 0, then within
+    [least, largest]; ∇C ← 0 where the sign has changed, so that nothing moves there and the next step leaves Δ alone;
+    θ ← θ − sign(∇C) Δ.
+
+    Δ begins as the rate of the first step, which may be an array, (|θ|,); later rates are not looked at. The sign of a
+    mini-batch's gradient is mostly noise: train it on the whole set, `batch_size=None`.
+
+    Parameters
+    ----------
+    eta_minus, eta_plus : float
+        η₋ and η₊, 0 < η₋ < 1 ≤ η₊.
+    least, largest : float
+        Between which Δ is kept, 0 < least ≤ largest.
+
+    Source: C. Igel and M. Hüsken, Empirical evaluation of the improved Rprop learning algorithms, 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rule, theta = Rprop(), np.array([1.0])
+    >>> state = rule.initial(theta, np.ones(1))
+    >>> for gradient in (2.0, 0.1, -0.3):  # the second step is 1.2 times as long; the third turns back, and waits
+    ...     state, theta = rule.update(state, theta, np.array([gradient]), 0.25)
+    ...     print(theta.round(6).tolist(), state.sizes.round(6).tolist())
+    [0.75] [0.25]
+    [0.45] [0.3]
+    [0.45] [0.15]
+    """
+
+    eta_minus: float = 0.5
+    eta_plus: float = 1.2
+    least: float = 1e-6
+    largest: float = 50.0
+    name: ClassVar[str] = "rprop"
+
+    def __post_init__(self) -> None:
+        settle(self, eta_minus=UNIT, eta_plus=Interval(1, closed_low=True), least=POSITIVE, largest=POSITIVE)
+        if self.least > self.largest:
+            hint = "The defaults are 1e-6 and 50."
+            expected = f"at least the least step size, {self.least:g}"
+            raise InputError(text("Rprop: largest", expected=expected, got=f"{self.largest:g}", hint=hint))
+
+    def initial(self, parameters: Array, decayed: Array) -> StepSizes:
+        """No gradient yet, and no Δ."""
+        return StepSizes(_zeros(parameters), _zeros(parameters))
+
+    def update(self, state: StepSizes, parameters: Array, gradient: Array, rate: float) -> tuple[StepSizes, Array]:
+        """Take one step."""
+        xp = array_namespace(gradient)
+        turned = xp.sign(state.previous) * xp.sign(gradient)  # of signs, as a product of tiny numbers is 0
+        sizes = xp.where(state.sizes == 0, rate + state.sizes, state.sizes)
+        sizes = xp.where(turned > 0, self.eta_plus * sizes, xp.where(turned < 0, self.eta_minus * sizes, sizes))
+        sizes = xp.clip(sizes, self.least, self.largest)
+        gradient = xp.where(turned < 0, _zeros(gradient), gradient)
+        return StepSizes(gradient, sizes), parameters - xp.sign(gradient) * sizes
+
+
+RULES: dict[str, type[UpdateRule]] = {
+    rule.name: rule for rule in (SGD, Momentum, Nesterov, RMSProp, Adam, AdamW, Rprop)
+}
 
 
 def update_rule(spec: str | UpdateRule, *, also: tuple[str, ...] = ()) -> UpdateRule:

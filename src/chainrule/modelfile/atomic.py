@@ -20,7 +20,7 @@ def check_writable(path: str | Path) -> Path:
     """
     try:
         target = Path(path).resolve()
-        folder, kind = target.parent, _kind(target)
+        folder, kind = target.parent, what_is_at(target)
         folder_is_there = folder.is_dir()
     except (OSError, TypeError, ValueError) as error:
         hint = "Choose another name."
@@ -36,8 +36,8 @@ def check_writable(path: str | Path) -> Path:
     return target
 
 
-def _kind(path: Path) -> str:
-    """Say what is at a path."""
+def what_is_at(path: Path) -> str:
+    """Say what is at a path. Raises OSError or ValueError where nothing can be."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def _kind(path: Path) -> str:
 class Writable(Protocol):
     """Anything that bytes can be written to."""
 
-    def write(self, content: bytes, /) -> object:
+    def write(self, content: bytes | memoryview, /) -> object:
         """Write bytes behind those that are there."""
         ...
 
@@ -62,7 +62,7 @@ class _NamedWriter:
         self._file = file
         self._path = path
 
-    def write(self, content: bytes, /) -> None:
+    def write(self, content: bytes | memoryview, /) -> None:
         with _named(self._path):
             self._file.write(content)
 
@@ -79,18 +79,25 @@ def _named(path: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_file(path: str | Path) -> Iterator[Writable]:
+def atomic_file(path: str | Path, *, previous: str | None = None, temporary: str | None = None) -> Iterator[Writable]:
     """Open a temporary file beside `path` to write to; at the end force it to disk, and put it in place in one step.
 
     A file that was there keeps its rights; a new one has those of any new file. An error within leaves no file, and is
     raised as it is. Raises ModelFileError when the disk or the folder refuses; what was at `path` before is then still
     there.
+
+    With `previous`, a name, what was at `path` is kept by that name, put there when the new file is whole: between the
+    two steps there is nothing at `path`. `temporary` names the temporary file where the caller knows that nobody else
+    writes in the folder, so that a writer that was killed leaves one at most.
     """
     target = check_writable(path)
-    temporary = target.parent / f".chainrule-{secrets.token_hex(8)}"
+    place = target.parent / (temporary or f".chainrule-{secrets.token_hex(8)}")
+    kept = None if previous is None else target.parent / previous
     try:
         with _named(path):
-            file = os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
+            if temporary is not None:
+                place.unlink(missing_ok=True)
+            file = os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
         try:
             yield _NamedWriter(file, path)
             with _named(path):
@@ -101,11 +108,16 @@ def atomic_file(path: str | Path) -> Iterator[Writable]:
                 file.close()
         with _named(path):
             if target.exists():
-                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-            temporary.replace(target)
+                place.chmod(stat.S_IMODE(target.stat().st_mode))
+                if kept is not None:
+                    target.replace(kept)
+            place.replace(target)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+        with contextlib.suppress(OSError):
+            place.unlink()
+        if kept is not None and not target.exists():
+            with contextlib.suppress(OSError):
+                kept.replace(target)
         raise
     _sync_folder(target.parent)
 

@@ -3,61 +3,72 @@
 from __future__ import annotations
 
 import inspect
-import math
-import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from os import PathLike
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from chainrule.engine import threads
-from chainrule.engine.inputs import check_finite, check_rows_or_csr, check_targets, check_weights
-from chainrule.engine.network import Network, check_network, random_generator
-from chainrule.errors import DivergenceWarning, InputError, is_count, text
-from chainrule.maths.intervals import NOT_NEGATIVE
-from chainrule.maths.penalties import l2
-from chainrule.maths.schedules import Adaptive, Schedule, rate_policy
-from chainrule.maths.settings import real_number
-from chainrule.maths.updates import UpdateRule, update_rule
-from chainrule.training import lbfgs, minibatch
-from chainrule.training.batches import DataSet
-from chainrule.training.callbacks import BestParameters, Callback, EarlyStopping
-from chainrule.training.callbacks import early_stopping as read_early_stopping
-from chainrule.training.divergence import DivergenceError, culprit
-from chainrule.training.history import EpochFigures, History, Reason
-from chainrule.training.interrupt import Interrupted
-from chainrule.training.lbfgs import LBFGS
-from chainrule.training.progress import ProgressBar
-from chainrule.training.steps import Progressed
-
-_SENTENCES: dict[Reason, str] = {
-    "epochs": "all epochs were trained",
-    "early_stopping": "the monitored cost stopped improving",
-    "learning_rate": "the adaptive learning rate fell below its least",
-    "converged": "the solver converged",
-    "callback": "a callback ended training",
-    "interrupt": "interrupted from the keyboard",
-}
+from chainrule.engine.network import Network, check_network
+from chainrule.engine.threads import limited
+from chainrule.errors import CheckpointWarning, DivergenceWarning
+from chainrule.maths.schedules import Adaptive, Schedule
+from chainrule.maths.updates import UpdateRule
+from chainrule.training.arguments.asked import read_arguments
+from chainrule.training.arguments.solvers import Solver
+from chainrule.training.examples.batches import DataSet
+from chainrule.training.examples.reading import read_data, read_validation, refuse_of_blocks
+from chainrule.training.examples.streams import Factory
+from chainrule.training.minibatches.input_terms import OF_INPUTS, read_input_terms
+from chainrule.training.progress.bar import ProgressBar
+from chainrule.training.progress.history import History
+from chainrule.training.progress.progressed import Progressed
+from chainrule.training.session import Session
+from chainrule.training.solving import choose, solve
+from chainrule.training.watching.early_stopping import EarlyStopping
+from chainrule.training.watching.listeners import Callback
+from chainrule.training.watching.metrics import Evaluation, Metric, read_metrics
 
 
 def train(
     net: Network,
-    X: ArrayLike,
-    Y: ArrayLike,
+    X: ArrayLike | Factory,
+    Y: ArrayLike | None = None,
     *,
-    optimizer: str | UpdateRule | LBFGS = "adam",
-    learning_rate: float | Schedule | Adaptive = 1e-3,
-    batch_size: int | None = 32,
+    optimizer: str | UpdateRule | Solver = "adam",
+    learning_rate: float | Schedule | Adaptive | Literal["find"] = 1e-3,
+    batch_size: int | Mapping[int, int | None] | None = 32,
     epochs: int = 10,
     shuffle: bool = True,
+    shuffle_rows: int | None = None,
     penalty: float = 0.0,
-    validation: float | tuple[Any, ...] | None = None,
+    l1: float = 0.0,
+    weight_decay: float = 0.0,
+    dropout: float | Mapping[int, float] = 0.0,
+    input_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    max_norm: float | None = None,
+    clip_norm: float | None = None,
+    clip_example_norm: float | None = None,
+    layer_rates: Mapping[int, float] | None = None,
+    frozen: Iterable[int] = (),
+    derivative_targets: ArrayLike | None = None,
+    derivative_weight: float = 1.0,
+    monotone: Mapping[int, int] | None = None,
+    monotone_weight: float = 1.0,
+    input_gradient_penalty: float = 0.0,
+    validation: float | tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None = None,
     sample_weight: ArrayLike | None = None,
     early_stopping: bool | int | EarlyStopping | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     callbacks: Sequence[Callback] = (),
+    max_time: float | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | str = 1,
+    resume: bool = False,
     n_threads: int | None = None,
     seed: int | np.random.Generator | None = 0,
     verbose: int = 1,
@@ -70,33 +81,87 @@ def train(
         Its parameters are changed, at the latest when training ends.
     X : array (m, n_0) or sparse rows of SciPy in CSR form, any real dtype
         Cast to the network's dtype, and made dense where that is faster, batch by batch, never as a whole; uint8 is
-        not rescaled.
+        not rescaled. Or a function that gives a new iterator over blocks (X, Y) or (X, Y, weights) each time it is
+        called, `cr.Blocks` or `cr.ParquetRows`: all is read once before the first step and once an epoch, and never
+        held as a whole. Batches go across blocks. The same rows in memory give the same bits with shuffle=False.
     Y : array
-        Class indices (m,), a column (m,) when n_L = 1, or (m, n_L).
+        Class indices (m,), a column (m,) when n_L = 1, or (m, n_L). Left out where X is a function.
     optimizer : str or object
-        "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "lbfgs", or an object with its settings, such as
-        `cr.Adam(beta1=0.95)`. L-BFGS takes the whole set at once and finds its own step, so it refuses any
-        learning_rate, batch_size or shuffle but the defaults.
-    learning_rate : float > 0, or a schedule of `cr.schedules`
-    batch_size : int ≥ 1, or None
-        Examples per update; None, or more than there are, is the whole set.
+        Of mini-batches "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "rprop", "kfac", "line_search"; of
+        the whole set "lbfgs", "levenberg_marquardt", "gauss_newton_cg"; "auto" chooses, and says why in
+        `History.choice`; or an object with its settings, such as `cr.Adam(beta1=0.95)`. A solver of the whole set finds
+        its own step, and refuses whatever says how a mini-batch's step is taken, but for `penalty` and `frozen`.
+    learning_rate : float > 0, a schedule of `cr.schedules`, or "find"
+        "find" makes a range test first (E72), which is in `History.rate_search` and drawn by `cr.plots.range_test`.
+    batch_size : int ≥ 1, None, or {epoch: int ≥ 1 or None}
+        Examples per update; None, or more than there are, is the whole set. {1: 32, 10: 128} takes 128 from the tenth
+        epoch on.
     epochs : int ≥ 0
-        Passes over the data at most (iterations of L-BFGS).
+        Passes over the data at most; steps of a solver of the whole set.
     shuffle : bool
-        Whether each epoch takes the examples in a new order.
+        Whether each epoch takes the examples in a new order. Of blocks, the order of files or row groups is drawn,
+        and then that of so many rows at a time as they come.
+    shuffle_rows : int ≥ 1 or None
+        How many rows of blocks are shuffled at a time; None is as many as hold 2²³ numbers.
     penalty : float ≥ 0
         λ of (E29), not divided by anything, biases free of it. Under the sum a batch takes its share of the penalty.
-    validation : float, (Xv, Yv), (Xv, Yv, weights), or None
+    l1 : float ≥ 0
+        λ₁ of λ₁ Σ|W| (E52), which the objective has beside the penalty.
+    weight_decay : float ≥ 0
+        λ of W ← W − ηλW before each step, apart from the gradient (E53), for any optimizer.
+    dropout : float, or {layer: float}, each 0 ≤ p < 1
+        The probability with which a unit is left out of a step (E51): of all hidden layers, or by layer, 0 being the
+        input.
+    input_noise : float ≥ 0
+        σ of the normal noise that each step adds to its rows (E56), in the units of X.
+    label_smoothing : float, 0 ≤ ε < 1
+        Which share of each target goes evenly to all classes (E55); for (binary) cross-entropy.
+    max_norm : float > 0 or None
+        After each step, the weights into a unit have at most this length (E54).
+    clip_norm : float > 0 or None
+        A longer gradient is shortened to this length before the step (E57).
+    clip_example_norm : float > 0 or None
+        An example whose gradient is longer counts as if it were this long (E58).
+    layer_rates : {layer: factor > 0}, optional
+        What the learning rate is multiplied by in a layer.
+    frozen : layers
+        These layers stay as they are.
+    derivative_targets : array (m, n_L, n_0), or (m, n_0) when n_L = 1, optional
+        What ∂a^L/∂x is to be at each row of X, NaN where that is not known: `derivative_weight` times the squared
+        differences' sum over entries, counted over examples as C is, are added to the objective (E59).
+    monotone : {column of X: 1 or -1}, optional
+        In which columns every output is to rise or to fall: `monotone_weight` times the squares of slopes of the wrong
+        sign are added (E60). At the rows of X; nothing is promised between them.
+    input_gradient_penalty : float ≥ 0
+        λ of λ/2 ‖∂C_i/∂x‖², averaged or summed as C_i are (E61).
+    validation : float, (Xv, Yv), (Xv, Yv, weights), blocks as X may be, {name: one of these sets}, or None
         A set of your own, or the fraction, between 0 and 1, of the data that is drawn by `seed` and left out of
-        training.
+        training. Of several named sets the first is monitored.
     sample_weight : array (m,), optional
         w_i ≥ 0, not all 0. Under the mean a batch counts by its share of the weight, so that the objective is C of
         all examples whatever the batch size.
     early_stopping : None, True, int or EarlyStopping
         When to end before `epochs`, and whether the best parameters come back; an int is the patience in epochs.
-    callbacks : functions (net, history) -> bool or None
-        Called in order after every epoch; a true value ends training. They look: what they write to the network
-        is written over.
+    metrics : {name: function (outputs, Y) -> float}, optional
+        Measured on every validation set after every epoch: outputs a^L, (m, n_L), and Y, class indices (m,) or
+        numbers (m, n_L). The history has them in `evaluations`.
+    callbacks : functions (net, history) -> bool or None, or objects
+        Functions are called in order after every epoch. Objects have any of the methods before_training, before_epoch,
+        before_batch, after_batch, after_epoch, after_training, each called with one `cr.callbacks.Moment`. A true
+        value of a function, of after_batch or of after_epoch ends training. They look: what they write to the network
+        is written over. With one that looks at batches training goes step by step in Python, on the same passes.
+    max_time : float > 0 or None
+        Seconds after which training ends, after a whole step; a training that is resumed has them anew.
+    checkpoint : folder or None
+        Where the state of the training is kept, to go on from after any kind of end: the last checkpoint and the one
+        before. The folder is made where there is none; without `resume` it must have no checkpoint.
+    checkpoint_every : int ≥ 1, or text such as "300s", "10min", "2h"
+        How often: epochs, or a time, which also comes in the middle of an epoch. One more is written at the end,
+        however training ends, but for a divergence.
+    resume : bool
+        Whether to go on from the checkpoint, where there is one, to the same bits as if there had been no break.
+        Network, data and settings must be those of the training that is resumed; epochs may be more, and callbacks,
+        max_time, n_threads, verbose and checkpoint_every others.
     n_threads : int, 1 to 256, or None
         Threads while training: of the native backend, where any number of them gives the same bits, or of NumPy's
         linear algebra under the reference. None takes as many as the size of a step is worth, at most the number of
@@ -118,6 +183,10 @@ def train(
     ------
     InputError
         For any argument that isn't as above.
+    ModelFileError
+        For a checkpoint that is damaged or of a newer version, or a folder that the first one can't be written to.
+        Where a later one can't, training goes on: this is logged, and if the last one is missing, is a
+        CheckpointWarning at the end.
 
     Examples
     --------
@@ -129,247 +198,37 @@ def train(
     >>> (net.predict(X)[:, 0] > 0.5).astype(int).tolist()
     [0, 1, 1, 0]
     """
+    given = dict(locals())
     check_network(net)
-    rule = _read_optimizer(optimizer)
-    rates = rate_policy(learning_rate)
-    stopping = read_early_stopping(early_stopping)
-    _check_settings(batch_size, epochs, penalty, n_threads, callbacks)
-    _check_choice("shuffle", shuffle, (True, False))
-    _check_choice("verbose", verbose, (0, 1))
-    if isinstance(rule, LBFGS):
-        _refuse_what_lbfgs_ignores(learning_rate=learning_rate, batch_size=batch_size, shuffle=shuffle)
-    rng = random_generator(seed)
-    data = _read_data(net, X, Y, sample_weight)
-    data, held_out = _read_validation(net, data, validation, rng)
+    defaults = {at.name: at.default for at in inspect.signature(train).parameters.values()}
+    asked = read_arguments(net, given, defaults)
+    data = read_data(net, X, Y, sample_weight, shuffle_rows=shuffle_rows)
+    refuse_of_blocks(data, batch_size, derivative_targets)
+    m = data.X.shape[0] if isinstance(data, DataSet) else len(data)
+    terms = read_input_terms(net, m, **{name: given[name] for name in OF_INPUTS})
+    data, evaluations = read_validation(net, data, validation, asked.rng)
+    evaluation = Evaluation(evaluations, read_metrics(metrics, bool(evaluations)))
+    if asked.checkpoints is not None:
+        from chainrule.training.checkpoints.identity import identity_of
 
-    penalty = float(penalty)
+        asked.checkpoints.identify(identity_of(net, data, evaluations, asked), epochs)
+
     now = Progressed(net.parameters.copy())
-    session = _Session(net, now, held_out, penalty, stopping, callbacks, ProgressBar(epochs, verbose))
-    size = min(int(batch_size or len(data)), len(data))
-    order = rng if shuffle else None
-
-    def solver() -> Reason:
-        if epochs == 0:
-            return "epochs"
-        if isinstance(rule, LBFGS):
-            return lbfgs.run(net, data, rule, penalty, epochs, now, session.end_epoch)
-        return minibatch.run(net, data, rule, rates, penalty, size, order, epochs, now, session.end_epoch)
-
+    session = Session(net, now, evaluation, asked, ProgressBar(epochs, verbose))
+    asked = choose(net, asked, data, session)
     with (
+        asked.checkpoints or nullcontext(),
         now.interrupt,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        _threads(n_threads, data, net),
+        limited(n_threads, libraries=net.backend != "native" or data.is_sparse),
         session.bar,
     ):
-        session.run(solver)
+        try:
+            session.run(lambda: solve(net, asked, data, terms, session))
+        finally:
+            now.let_go()
     if session.history.stopped == "divergence":
         warnings.warn(session.history.message, DivergenceWarning, stacklevel=2)
+    if asked.checkpoints is not None and asked.checkpoints.failed:
+        warnings.warn(asked.checkpoints.lost, CheckpointWarning, stacklevel=2)
     return session.history
-
-
-class _Session:
-    """One run of `train`: what happens at the end of every epoch, and at the end of all."""
-
-    def __init__(
-        self,
-        net: Network,
-        now: Progressed,
-        held_out: DataSet | None,
-        penalty: float,
-        stopping: EarlyStopping | None,
-        callbacks: Sequence[Callback],
-        bar: ProgressBar,
-    ) -> None:
-        self.net, self.now, self.held_out, self.penalty = net, now, held_out, penalty
-        self.callbacks, self.bar = callbacks, bar
-        self.history = History()
-        self.best = BestParameters(stopping) if stopping is not None else None
-        self.finite = now.parameters  # of the last epoch that ended with finite numbers
-        self.ended_by: Reason | None = None
-        self.clock = time.perf_counter()
-
-    def run(self, solver: Callable[[], Reason]) -> None:
-        """Call the solver, and settle history and parameters however it ends."""
-        history = self.history
-        try:
-            reason = solver()
-            history.stopped = "interrupt" if self.now.interrupt.requested else self.ended_by or reason
-            history.message = f"stopped after epoch {history.epochs}: {_SENTENCES[history.stopped]}"
-        except DivergenceError as error:
-            history.stopped = "divergence"
-            history.message = self._divergence(str(error))
-        except (Interrupted, KeyboardInterrupt) as error:
-            history.stopped = "interrupt"
-            history.message = f"stopped in epoch {history.epochs + 1}: {_SENTENCES['interrupt']}"
-            if np.isfinite(self.now.parameters).all():
-                self.finite = self.now.parameters
-            if isinstance(error, KeyboardInterrupt) and self.now.interrupt.requested:
-                raise  # the second Ctrl-C
-        finally:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Give the network its last finite parameters, or the best ones where that was asked for."""
-        history, parameters = self.history, self.finite
-        if self.best is not None and self.best.parameters is not None:
-            parameters, history.restored_epoch = self.best.parameters, self.best.epoch
-        elif history.stopped == "divergence" and history.epochs:
-            history.restored_epoch = history.epochs
-        self.net.parameters[...] = parameters
-
-    def end_epoch(self) -> float | None:
-        """Record the epoch, call whoever wants to know, and give the monitored cost, or None to end training."""
-        now, net = self.now, self.net
-        validation_cost = None if self.held_out is None else self.held_out.cost(net, now.parameters)
-        if self.held_out is not None and validation_cost is not None and not math.isfinite(validation_cost):
-            raise DivergenceError(f"on the validation set {culprit(net, now.parameters, self.held_out.blocks())}")
-        net.parameters[...] = now.parameters
-        self.finite = now.parameters
-        seconds = time.perf_counter() - self.clock
-        penalty = float(l2(now.parameters, net.plan.is_weight, self.penalty)) if self.penalty else 0.0
-        self.history.append(
-            EpochFigures(now.cost, validation_cost, penalty, now.gradient_norm, now.learning_rate, seconds)
-        )
-        self.bar.after_epoch(self.history)
-        monitored = now.cost if validation_cost is None else validation_cost
-        if self.best is not None and self.best.after_epoch(self.history.epochs, monitored, now.parameters):
-            self.ended_by = "early_stopping"
-        for callback in self.callbacks:
-            if callback(net, self.history):
-                self.ended_by = "callback"
-        self.clock = time.perf_counter()
-        return None if self.ended_by else monitored
-
-    def _divergence(self, culprit: str) -> str:
-        done = self.history.epochs
-        rate = self.now.learning_rate
-        kept = f"those after epoch {done}, the last finite one" if done else "those from before training"
-        if self.best is not None and self.best.parameters is not None:
-            kept = f"those after epoch {self.best.epoch}, the best one"
-        remedy = "Scale the columns of X to about 1"
-        if math.isfinite(rate):
-            remedy = f"Lower learning_rate, which was {rate:g}, or scale the columns of X to about 1"
-        return (
-            f"training diverged in epoch {self.now.epoch}, step {self.now.step}: expected finite numbers, got an "
-            f"infinite or undefined one: {culprit}. The parameters are {kept}. {remedy}."
-        )
-
-
-def _read_optimizer(spec: str | UpdateRule | LBFGS) -> UpdateRule | LBFGS:
-    if isinstance(spec, LBFGS):
-        return spec
-    if spec == LBFGS.name:
-        return LBFGS()
-    return update_rule(spec, also=(LBFGS.name,))
-
-
-def _refuse_what_lbfgs_ignores(**settings: Any) -> None:
-    defaults = inspect.signature(train).parameters
-    for name, value in settings.items():
-        default = defaults[name].default
-        if value is not default and value != default:
-            hint = "L-BFGS takes the whole set at once and finds its own step; leave it out."
-            raise InputError(text(name, expected=f"the default {default!r} under lbfgs", got=repr(value), hint=hint))
-
-
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if not isinstance(value, int | np.bool_) or value not in choices:
-        expected = " or ".join(map(repr, choices))
-        raise InputError(text(name, expected=expected, got=repr(value), hint=f"Write {name}={choices[0]!r}."))
-
-
-def _check_settings(
-    batch_size: int | None, epochs: int, penalty: float, n_threads: int | None, callbacks: Sequence[Callback]
-) -> None:
-    if batch_size is not None and not (is_count(batch_size) and batch_size < 2**31):
-        hint = "The default is a good start."
-        expected = "a whole number ≥ 1 or None"
-        raise InputError(text("batch_size", expected=expected, got=repr(batch_size), hint=hint))
-    if n_threads is not None and not (is_count(n_threads) and n_threads <= threads.AT_MOST):
-        hint = "The default is a good start."
-        expected = f"a whole number 1 to {threads.AT_MOST} or None"
-        raise InputError(text("n_threads", expected=expected, got=repr(n_threads), hint=hint))
-    if not is_count(epochs) and (isinstance(epochs, bool) or epochs != 0):
-        hint = "0 trains nothing."
-        raise InputError(text("epochs", expected="a whole number ≥ 0", got=repr(epochs), hint=hint))
-    number = real_number(penalty)
-    if number is None or not NOT_NEGATIVE.contains(number):
-        hint = "0 is no penalty; usual values are 1e-5 to 1e-2."
-        raise InputError(text("penalty", expected="a finite number ≥ 0", got=repr(penalty), hint=hint))
-    given = callbacks if isinstance(callbacks, Sequence) else [None]
-    for callback in given:
-        if not callable(callback):
-            hint = "Each is called after every epoch; a true value ends training."
-            got = repr(callbacks)
-            raise InputError(text("callbacks", expected="a list of functions (net, history)", got=got, hint=hint))
-
-
-def _read_data(
-    net: Network,
-    X: ArrayLike,
-    Y: ArrayLike,
-    sample_weight: ArrayLike | None,
-    names: Sequence[str] = ("X", "Y", "sample_weight"),
-) -> DataSet:
-    rows = check_rows_or_csr(X, net.sizes[0], names[0])
-    check_finite(rows, net.plan.dtype, names[0])
-    m = rows.shape[0]
-    targets = check_targets(Y, m, net.plan, names[1], names[0])
-    weights = check_weights(sample_weight, m, net.plan.dtype, names[2], names[0])
-    return DataSet(rows, targets, weights, np.arange(m))
-
-
-def _read_validation(
-    net: Network, data: DataSet, validation: float | tuple[Any, ...] | None, rng: np.random.Generator
-) -> tuple[DataSet, DataSet | None]:
-    """Give the training part and the validation set, either the user's own or a fraction drawn from the data."""
-    if validation is None:
-        return data, None
-    if isinstance(validation, tuple | list) and len(validation) in (2, 3):
-        names = ("validation X", "validation Y", "validation weights")
-        Xv, Yv, weights = (*validation, None)[:3]
-        return data, _read_data(net, Xv, Yv, weights, names)
-    hint = "Write validation=0.1, or validation=(Xv, Yv)."
-    if not isinstance(validation, float | np.floating) or not 0 < validation < 1:
-        got = (
-            f"{type(validation).__name__} of length {len(validation)}"
-            if isinstance(validation, tuple | list)
-            else f"{validation!r:.40}"
-        )
-        raise InputError(text("validation", expected="a fraction between 0 and 1, or (Xv, Yv)", got=got, hint=hint))
-    n_held_out = math.ceil(validation * len(data))
-    if n_held_out >= len(data):
-        got = f"{len(data)} row{'s' if len(data) > 1 else ''}"
-        smaller = "Hold out a smaller fraction."
-        raise InputError(text("validation", expected="rows left to train on", got=got, hint=smaller))
-    order = rng.permutation(len(data))
-
-    def part(rows: NDArray[np.intp]) -> DataSet:
-        chosen = DataSet(data.X, data.targets, data.weights, np.sort(rows))
-        if data.weights is not None and not data.weights[rows].any():
-            raise InputError(
-                text(
-                    "sample_weight",
-                    expected="weight > 0 in each part of the validation split",
-                    got="only zeros",
-                    hint=hint,
-                )
-            )
-        return chosen
-
-    return part(order[n_held_out:]), part(order[:n_held_out])
-
-
-@contextmanager
-def _threads(n_threads: int | None, data: DataSet, net: Network) -> Iterator[None]:
-    if n_threads is None:
-        yield
-        return
-    with threads.exactly(int(n_threads)):
-        if net.backend == "native" and isinstance(data.X, np.ndarray):
-            yield  # no library's threads to be limited, which takes longer than some trainings
-            return
-        from threadpoolctl import threadpool_limits  # scikit-learn brings it
-
-        with threadpool_limits(int(n_threads)):
-            yield

@@ -23,7 +23,7 @@ from chainrule.glassbox.diagnosis.overflow import Overflow, described, explained
 from chainrule.glassbox.diagnosis.retraining import DivergedStep, diverged_step
 from chainrule.maths.intervals import Interval
 from chainrule.maths.settings import real_number
-from chainrule.training.history import History
+from chainrule.training.progress.history import History
 
 _WIDTH = 100
 _STAYED_FINITE = (

@@ -16,15 +16,20 @@ from chainrule.engine.network import Network, random_generator
 from chainrule.errors import InputError, is_count, text, unknown_name
 from chainrule.maths.schedules import ByTime, RatePolicy, Schedule, rate_policy
 from chainrule.maths.updates import UpdateRule, update_rule
-from chainrule.training import minibatch
-from chainrule.training.batches import DataSet
-from chainrule.training.divergence import DivergenceError, norm
-from chainrule.training.history import History
-from chainrule.training.lbfgs import LBFGS
-from chainrule.training.steps import Progressed
+from chainrule.training.arguments.settings import OF_A_STEP, batch_sizes, run_key, step_options
+from chainrule.training.arguments.solvers import AUTO, is_update_rule, read_optimizer
+from chainrule.training.examples.batches import DataSet
+from chainrule.training.minibatches import loop as minibatch
+from chainrule.training.minibatches.loop import Recipe
+from chainrule.training.progress.divergence import DivergenceError, norm
+from chainrule.training.progress.history import History
+from chainrule.training.progress.progressed import Progressed
 from chainrule.training.train import train
 
 _DEFAULTS = {at.name: at.default for at in inspect.signature(train).parameters.values() if at.kind is at.KEYWORD_ONLY}
+
+_UNSEEN = ("dropout", "input_noise", "label_smoothing", "derivative_targets", "monotone", "input_gradient_penalty")
+"""Arguments of `cr.train` by which a step's cost is not that of its rows as they are."""
 
 
 @dataclass(frozen=True)
@@ -98,26 +103,32 @@ def diverged_step(
     arguments.
     """
     given = _settings(training)
-    # `cr.train` reads every argument, and refuses it in its own words
-    train(net.copy(), X, Y, **{**given, "epochs": 0, "verbose": 0})
+    # `cr.train` reads every argument, and refuses it in its own words; what would write files is left out
+    without = {"callbacks": (), "checkpoint": None, "resume": False, "epochs": 0, "verbose": 0}
+    train(net.copy(), X, Y, **{**given, **without})
     done = _finished(history)
     examples = Examples.with_targets(net, X, Y, given["sample_weight"])
     m, plan = len(examples), net.plan
     assert examples.targets is not None
     data = DataSet(examples.X, examples.targets, examples.weights, np.arange(m))
-    size = min(int(given["batch_size"] or m), m)
-    rng = copy.deepcopy(random_generator(given["seed"])) if given["shuffle"] else None
+    epochs = max(int(given["epochs"]) - done, 1)
+    sizes = batch_sizes(given["batch_size"], done + epochs, m)
+    drawn = copy.deepcopy(random_generator(given["seed"]))
+    options = step_options(plan, **{name: given[name] for name in OF_A_STEP}, seed=run_key(drawn))
+    rng = drawn if given["shuffle"] else None
     if rng is not None:
         for _ in range(done):
             rng.permutation(m)
     orders = copy.deepcopy(rng)
-    now = Progressed(net.parameters.copy())
+    taken = sum(len(data.batches(sizes[epoch], np.arange(m))) for epoch in range(done))
+    now = Progressed(net.parameters.copy(), taken=taken)
     watched = _Watched(update_rule(given["optimizer"]), now)
     rates, penalty = _from_epoch(rate_policy(given["learning_rate"]), done), float(given["penalty"])
-    epochs = max(int(given["epochs"]) - done, 1)
+    l1 = float(given["l1"])
+    recipe = Recipe(watched, rates, sizes.after(done), rng, penalty, l1, options)
     with np.errstate(all="ignore"):
         try:
-            minibatch.run(net, data, watched, rates, penalty, size, rng, epochs, now, lambda: now.cost)
+            minibatch.run(net, data, recipe, now, lambda: now.cost)
         except DivergenceError:
             pass
         else:
@@ -132,7 +143,7 @@ def diverged_step(
     if orders is not None:
         for _ in range(now.epoch):
             order = orders.permutation(m)
-    batches = data.batches(size, order)
+    batches = data.batches(sizes[done + now.epoch - 1], order)
     rows = batches[step - 1]
     batch = Examples(
         Network.from_plan(plan, before, net.backend),
@@ -159,10 +170,19 @@ def _settings(training: Mapping[str, Any]) -> dict[str, Any]:
         hint = "The epochs that history says were finished are not trained again."
         got = repr(given["epochs"])
         raise InputError(text("training: epochs", expected="a whole number ≥ 1", got=got, hint=hint))
-    optimizer = given["optimizer"]
-    if isinstance(optimizer, LBFGS) or optimizer == LBFGS.name:
-        hint = "Its line search sets the step; leave training out to look at the network as it is."
-        raise InputError(text("training: optimizer", expected="one of single steps", got=LBFGS.name, hint=hint))
+    optimizer = read_optimizer(given["optimizer"])
+    if given["optimizer"] == AUTO or not is_update_rule(optimizer):
+        hint = "Only an update rule's steps are taken again; leave training out to look at the network as it is."
+        got = AUTO if given["optimizer"] == AUTO else optimizer.name
+        raise InputError(text("training: optimizer", expected="an update rule", got=got, hint=hint))
+    if given["learning_rate"] == "find":
+        hint = "Give the one that was found, history.rate_search.chosen."
+        raise InputError(text("training: learning_rate", expected="a number or a schedule", got="'find'", hint=hint))
+    for name in _UNSEEN:
+        if given[name] is not _DEFAULTS[name] and (_DEFAULTS[name] is None or given[name] != _DEFAULTS[name]):
+            hint = "The failing step is looked at without it; leave training out to look at the network as it is."
+            expected, got = "a training without it", f"{given[name]!r:.40}"
+            raise InputError(text(f"training: {name}", expected=expected, got=got, hint=hint))
     if isinstance(given["validation"], float | np.floating):
         hint = "Give the rows that were trained on as X and Y, and leave validation out."
         expected, got = "None or (Xv, Yv), for which rows were held out is not kept", repr(given["validation"])

@@ -2,6 +2,6 @@
 
 from chainrule.glassbox.plots.drawing import network
 from chainrule.glassbox.plots.sensitivity import input_gradient, sensitivity_profile
-from chainrule.glassbox.plots.training import history
+from chainrule.glassbox.plots.training import history, range_test
 
-__all__ = ["history", "input_gradient", "network", "sensitivity_profile"]
+__all__ = ["history", "input_gradient", "network", "range_test", "sensitivity_profile"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.errors import InputError, text, unknown_name
 from chainrule.glassbox.plots.canvas import BLUE, GREEN, GREY, ORANGE, PURPLE, axes_for, without_box
-from chainrule.training.history import History
+from chainrule.training.progress.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +27,8 @@ _ENDS = {
     "learning_rate": "stopped: learning rate at its least",
     "converged": "converged",
     "callback": "stopped by a callback",
+    "time": "stopped by max_time",
+    "error": "stopped by an error",
     "interrupt": "interrupted",
 }
 
@@ -97,10 +99,14 @@ def history(history: History, what: str | Sequence[str] = ("cost",), *, ax: Axes
     return ax
 
 
-def _curves(history: Any, what: Any) -> dict[str, np.ndarray[Any, Any]]:
+def _check_history(history: Any) -> None:
     if not isinstance(history, History):
         hint = "It is what cr.train returns."
         raise InputError(text("history", expected="a cr.History", got=type(history).__name__, hint=hint))
+
+
+def _curves(history: Any, what: Any) -> dict[str, np.ndarray[Any, Any]]:
+    _check_history(history)
     if history.epochs == 0:
         hint = "There is nothing to draw; history.message says why."
         raise InputError(text("history", expected="at least one finished epoch", got="none", hint=hint))
@@ -145,3 +151,64 @@ def _mark_end(ax: Axes, history: History, curves: dict[str, np.ndarray[Any, Any]
     elif history.stopped in _ENDS:
         title = f"{_ENDS[history.stopped]} after epoch {history.epochs}"
         ax.set_title(title, color=GREY, fontsize="medium", loc="right")
+
+
+def range_test(history: History, *, ax: Axes | None = None) -> Axes:
+    """Draw the range test of `cr.train(learning_rate="find")` (E72): cost against learning rate, and the rate chosen.
+
+    Dots are the costs of the test's batches, the line is what they are smoothed to. The axis of the costs ends a little
+    above where the test began: beyond, the cost grows out of bounds.
+
+    Parameters
+    ----------
+    history : History
+        What `train` returned.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        Its `lines` are labelled by `get_gid`: "costs", "smoothed", "chosen".
+
+    Raises
+    ------
+    InputError
+        For what is no History, or one of a training that made no range test.
+    ChainruleError
+        Without matplotlib.
+
+    Examples
+    --------
+    >>> import numpy as np, chainrule as cr
+    >>> from chainrule.glassbox import plots
+    >>> X = np.linspace(-3, 3, 200)[:, np.newaxis]
+    >>> net = cr.Network([1, 10, 1], ["tanh", "identity"], seed=1)
+    >>> trained = cr.train(net, X, np.sin(X), learning_rate="find", epochs=1, verbose=0)
+    >>> ax = plots.range_test(trained)
+    >>> [line.get_gid() for line in ax.lines], float(ax.lines[2].get_xdata()[0]) == trained.rate_search.chosen
+    (['costs', 'smoothed', 'chosen'], True)
+    """
+    _check_history(history)
+    found = history.rate_search
+    if found is None:
+        hint = 'Train with learning_rate="find".'
+        raise InputError(text("history.rate_search", expected="a range test", got="none", hint=hint))
+    ax = axes_for("range_test", ax, (5.6, 3.4))
+    ax.plot(found.rates, found.costs, ".", color=GREY, alpha=0.45, ms=4, label="of a batch", gid="costs")
+    ax.plot(found.rates, found.smoothed, color=BLUE, linewidth=1.6, label="smoothed", gid="smoothed")
+    ax.axvline(found.chosen, color=ORANGE, linewidth=1.2, linestyle="--", label="chosen", gid="chosen")
+    ax.set_xscale("log")
+    ax.set_xlim(found.rates[0], found.rates[-1])
+    least, begin = min(found.costs), max(found.costs[:20])
+    ax.set_ylim(least - 0.1 * (begin - least), begin + 0.4 * (begin - least))
+    ax.annotate(
+        rf"chosen: $\eta$ = {found.chosen:.2g}", (found.chosen, 1), (-5, 0), xycoords=("data", "axes fraction"),
+        textcoords="offset points", ha="right", va="top", fontsize="small", color=ORANGE,
+    )  # fmt: skip
+    ax.set_xlabel(r"learning rate $\eta$ of the step")
+    ax.set_ylabel("cost $C$ (E4) before it")
+    ax.legend(handles=ax.lines[:2], frameon=False, fontsize="small", loc="lower left")
+    ax.grid(axis="y", color=GREY, alpha=0.18, linewidth=0.6)
+    without_box(ax)
+    return ax

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from chainrule.training.history import History
+    from chainrule.training.progress.history import History
 
 
 class ProgressBar:
@@ -48,6 +48,11 @@ class ProgressBar:
     ) -> None:
         if self._progress is not None:
             self._progress.stop()
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence above the bar."""
+        if self._progress is not None:
+            self._progress.console.print(sentence, highlight=False, markup=False)
 
     def after_epoch(self, history: History) -> None:
         """Show the last epoch's figures."""

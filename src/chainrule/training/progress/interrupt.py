@@ -5,11 +5,25 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.training.progress.history import Reason
 
 
-class Interrupted(Exception):  # noqa: N818 (the standard's KeyboardInterrupt has no Error in its name either)
-    """Raised inside training only, at a place where parameters and optimizer state belong together."""
+class Ended(Exception):  # noqa: N818 (no error, as the standard's KeyboardInterrupt has none in its name either)
+    """Raised inside training only, to end it where parameters and optimizer state belong together."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Interrupted(Ended):
+    """Ctrl-C was pressed."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupt")
 
 
 class Interrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
-from chainrule.training.batches import Batch
+from chainrule.training.examples.batches import Batch
 
 
 class DivergenceError(Exception):
@@ -34,9 +35,17 @@ def norm(vector: NDArray[Any]) -> float:
 
 
 def culprit(
-    net: Network, parameters: NDArray[Any], batches: Iterable[Batch] = (), gradient: NDArray[Any] | None = None
+    net: Network,
+    parameters: NDArray[Any],
+    batches: Iterable[Batch] = (),
+    gradient: NDArray[Any] | None = None,
+    *,
+    optional: bool = False,
 ) -> str:
-    """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and batches."""
+    """Name the first quantity, in the order of (E15), that is NaN or infinite for these parameters and batches.
+
+    The batches are looked at as they are; `optional` says that the step's options have more to do with its gradient.
+    """
     with np.errstate(all="ignore"):
         for what, values in chain(
             _parameters(net, parameters), *(_passes(net, parameters, batch) for batch in batches)
@@ -46,10 +55,14 @@ def culprit(
                 return f"{what} holds {values[~finite][0]}"
     if gradient is None:
         return "the step is too large"
-    # each number of the passes is finite, so the sum over examples or the penalty is not, or its square would not be
+    # each number of these passes is finite, so a sum over examples or what is added to it is not, or its square isn't
     largest = {layer: float(np.abs(dW).max()) for layer, dW in net.plan.split(gradient)[0].items()}
-    layer = max(largest, key=lambda at: largest[at])
-    return f"the gradient, with the penalty, in W of layer {layer} (E7, E29) reaches {largest[layer]:g}"
+    undefined = [layer for layer, size in largest.items() if math.isnan(size)]
+    layer = undefined[0] if undefined else max(largest, key=lambda at: largest[at])
+    added, numbers = (
+        ("the penalty and the step's options", "E7, E29, E51 to E61") if optional else ("the penalty", "E7, E29")
+    )
+    return f"the gradient, with {added}, in W of layer {layer} ({numbers}) reaches {largest[layer]:g}"
 
 
 def _parameters(net: Network, parameters: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.engine.network import Network
+from chainrule.engine.threads import one_of_libraries
 from chainrule.errors import InputError, text
 from chainrule.maths.intervals import NOT_NEGATIVE
-from chainrule.maths.penalties import l2, l2_gradient
 from chainrule.maths.settings import settle
-from chainrule.training.batches import DataSet
-from chainrule.training.divergence import DivergenceError, culprit
-from chainrule.training.history import Reason
-from chainrule.training.steps import Progressed
+from chainrule.training.examples.batches import DataSet
+from chainrule.training.progress.history import Reason
+from chainrule.training.progress.progressed import Progressed
+from chainrule.training.whole_set.objective import Point, WholeSet
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -69,13 +69,14 @@ def run(
     epochs: int,
     now: Progressed,
     end_epoch: Callable[[], float | None],
+    frozen: Sequence[int] = (),
 ) -> Reason:
     """Train by up to `epochs` iterations; `now` is brought up to date and `end_epoch` called after each.
 
     Raises DivergenceError when a cost or gradient is not finite, Interrupted after Ctrl-C.
     """
     evaluations = 20 * (epochs + 1)  # no limit but `epochs`: a line search of SciPy's takes 20 at most
-    result = minimise(net, data, rule, penalty, epochs, evaluations, now, end_epoch)
+    result = minimise(net, data, rule, penalty, epochs, evaluations, now, end_epoch, frozen)
     # status 0 is convergence, 1 the limit of iterations, 2 a line search that found nothing better: as far as it goes
     return "epochs" if result.status == 1 else "converged"
 
@@ -89,53 +90,52 @@ def minimise(
     evaluations: int,
     now: Progressed,
     end_epoch: Callable[[], float | None],
+    frozen: Sequence[int] = (),
 ) -> OptimizeResult:
     """`run`, with a limit on evaluations of C and ∇C beside that on iterations; gives what SciPy says of the end."""
     from scipy.optimize import minimize  # imported late: only L-BFGS needs it
 
-    plan = net.plan
+    whole = WholeSet(net, data, penalty, frozen)
     dtype = now.parameters.dtype
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        now.interrupt.check()
-        parameters = theta.astype(dtype)
-        cost, gradient = data.value_and_gradient(net, parameters)
-        if penalty:
-            cost += float(l2(parameters, plan.is_weight, penalty))
-            gradient = gradient + l2_gradient(parameters, plan.is_weight, penalty)
-        if not (math.isfinite(cost) and np.isfinite(gradient).all()):
-            raise DivergenceError(culprit(net, parameters, data.blocks(), gradient))
-        latest[theta.tobytes()] = cost, float(np.linalg.norm(gradient))
-        return cost, gradient
+        now.breathe()
+        point = whole.begin(theta.astype(dtype))
+        latest[theta.tobytes()] = point
+        return point.objective, point.gradient
 
-    latest: dict[bytes, tuple[float, float]] = {}
+    latest: dict[bytes, Point] = {}
     now.epoch = now.step = 1
+    now.begin_epoch()
 
     def after_iteration(intermediate_result: Any) -> None:
-        theta = intermediate_result.x
-        cost, now.gradient_norm = latest[theta.tobytes()]
+        point = latest[intermediate_result.x.tobytes()]
         latest.clear()
-        now.parameters = theta.astype(dtype)
-        now.cost = cost - (float(l2(now.parameters, plan.is_weight, penalty)) if penalty else 0.0)
+        now.parameters, now.cost, now.gradient_norm = point.theta, point.cost, point.slope
+        now.taken += 1
         try:
             monitored = end_epoch()
+            if monitored is not None and now.epoch < epochs:
+                now.epoch += 1
+                now.begin_epoch()
         except StopIteration as error:
             raise RuntimeError("a callback raised StopIteration") from error
         if monitored is None:
             raise StopIteration  # SciPy's way to be told to stop
-        now.epoch += 1
 
-    return minimize(
-        objective,
-        now.parameters.astype(np.float64),
-        jac=True,
-        method="L-BFGS-B",
-        callback=after_iteration,
-        options={
-            "maxiter": epochs,
-            "maxfun": evaluations,
-            "maxcor": rule.memory,
-            "gtol": rule.gradient_tolerance,
-            "ftol": rule.cost_tolerance,
-        },
-    )
+    # the core has threads of its own; SciPy's, woken for 2·memory equations, take many times as long as these do
+    with one_of_libraries() if net.backend == "native" else nullcontext():
+        return minimize(
+            objective,
+            now.parameters.astype(np.float64),
+            jac=True,
+            method="L-BFGS-B",
+            callback=after_iteration,
+            options={
+                "maxiter": epochs,
+                "maxfun": evaluations,
+                "maxcor": rule.memory,
+                "gtol": rule.gradient_tolerance,
+                "ftol": rule.cost_tolerance,
+            },
+        )

@@ -1,0 +1,1 @@
+"""A training's state in a folder, and going on from it."""

@@ -1,0 +1,1 @@
+"""Rows to train on and to look at: at hand, or block by block."""

@@ -1,0 +1,1 @@
+"""Steps on mini-batches: what each is made of, and the loop over them."""

@@ -1,0 +1,1 @@
+"""How far a training has come, and how it ended."""

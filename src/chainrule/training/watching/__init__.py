@@ -1,0 +1,1 @@
+"""What looks at a training: callbacks, metrics, logs, early stopping."""

@@ -1,0 +1,1 @@
+"""Solvers that take the whole set at once."""
