@@ -137,6 +137,8 @@ void runs(Besides besides) {
     for (const Net& net : check::nets())
         for (const TestedRule& rule : check::training_rules())
             for (const int threads : {1, 2, 3}) {
+                const bool some = besides == Besides::nothing || rule.rule == Rule::adamw;
+                if (check::small() && (threads == 3 || !some)) continue;
                 const Plan plan = net.plan();
                 const Data<T> data(net, 3 * net.batch + 1);
                 Epochs<T> e(net, data, rule, 2, 1e-3);
