@@ -139,11 +139,12 @@ def dense_diagonal(rows):
     return (2 * J**2).mean(axis=0).max()
 
 
-def test_a_sine_is_fitted():
-    rows = np.linspace(-3, 3, 100)[:, np.newaxis]
-    net = cr.Network([1, 10, 1], ["tanh", "identity"], "squared_error", dtype="float64", seed=0)
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_a_sine_is_fitted(seed):
+    rows = np.linspace(-np.pi, np.pi, 100)[:, np.newaxis]
+    net = cr.Network([1, 10, 1], ["tanh", "identity"], "squared_error", dtype="float64", seed=seed)
     history = cr.train(net, rows, np.sin(rows), optimizer="levenberg_marquardt", epochs=600, verbose=0)
-    assert history.cost[-1] < 1e-9  # 4e-13 or less, by the version of LAPACK
+    assert history.cost[-1] < 1e-10  # by the last bits of LAPACK, paths along the floor of the valley differ
 
 
 def test_a_network_that_is_too_large_is_refused_with_what_it_would_take():
