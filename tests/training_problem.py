@@ -3,6 +3,8 @@
 import numpy as np
 
 import chainrule as cr
+from chainrule.training.progress.interrupt import Ended
+from chainrule.training.progress.progressed import Progressed
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -27,3 +29,24 @@ def overfitting(**options):
         **({"learning_rate": 0.01, "batch_size": 5} if options.get("optimizer") != "lbfgs" else {}), **options,
     )  # fmt: skip
     return net, history, snapshots
+
+
+def paused_and_resumed(net, run, pause_at=None):
+    """Call run(now); after a pause at some breath once more, from the snapshot on. Give θ, and how many breaths."""
+    breaths = 0
+
+    def breathe():
+        nonlocal breaths
+        breaths += 1
+        if breaths - 1 == pause_at:
+            raise Ended("time")
+
+    now = Progressed(net.parameters.copy())
+    now.breathe = breathe
+    try:
+        run(now)
+    except Ended:
+        now = Progressed(now.parameters.copy(), resumed=now.snapshot(), taken=now.taken)
+        now.breathe = breathe
+        run(now)
+    return now.parameters, breaths

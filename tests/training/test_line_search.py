@@ -15,9 +15,7 @@ from chainrule.training.minibatches import loop as minibatch
 from chainrule.training.minibatches.line_search import LineSearchSGD
 from chainrule.training.minibatches.loop import Recipe
 from chainrule.training.minibatches.step_gradient import apply_update, step_gradient
-from chainrule.training.progress.interrupt import Ended
-from chainrule.training.progress.progressed import Progressed
-from training_problem import LABELS, X, Y
+from training_problem import LABELS, X, Y, paused_and_resumed
 
 WEIGHTS = np.random.default_rng(2).uniform(0.2, 2, 60)
 USUAL = LineSearchSGD()
@@ -62,26 +60,14 @@ def test_E67_by_hand(settings):
 def searched(options, penalty=0.0, l1_strength=0.0, *, rule=USUAL, epochs=2, size=16, pause_at=None, weights=None):
     """Train a classifier; go on by another run from the snapshot after a pause at some breath: θ, and the breaths."""
     net = cr.Network([4, 6, 3], ["tanh", "softmax"], "cross_entropy", dtype="float64", seed=1)
-    data, breaths = read_data(net, X, LABELS, weights), 0
+    data = read_data(net, X, LABELS, weights)
 
-    def go(now):
-        def breathe():
-            nonlocal breaths
-            breaths += 1
-            if breaths - 1 == pause_at:
-                raise Ended("time")
-
-        now.breathe = breathe
+    def run(now):
         order = np.random.default_rng(1) if size < 60 else None
         recipe = Recipe(rule, rate_policy(1.0), BatchSizes(epochs, ((0, size),)), order, penalty, l1_strength, options)
         minibatch.run(net, data, recipe, now, lambda: now.cost)
-        return now.parameters, breaths
 
-    now = Progressed(net.parameters.copy())
-    try:
-        return go(now)
-    except Ended:
-        return go(Progressed(now.parameters.copy(), resumed=now.snapshot(), taken=now.taken))
+    return paused_and_resumed(net, run, pause_at)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,9 @@ from scipy.sparse import csr_array
 import chainrule as cr
 from chainrule.training.arguments.solvers import kind_of
 from chainrule.training.examples.reading import read_data
-from chainrule.training.progress.interrupt import Ended
-from chainrule.training.progress.progressed import Progressed
 from chainrule.training.whole_set.gauss_newton_cg import GaussNewtonCG
 from chainrule.training.whole_set.levenberg_marquardt import LevenbergMarquardt
-from training_problem import X, Y, regressor
+from training_problem import X, Y, paused_and_resumed, regressor
 
 BOTH = pytest.mark.parametrize("rule", [LevenbergMarquardt(), GaussNewtonCG()], ids=lambda rule: rule.name)
 
@@ -21,24 +19,9 @@ BOTH = pytest.mark.parametrize("rule", [LevenbergMarquardt(), GaussNewtonCG()], 
 def trained(rule, pause_at=None):
     """Train 4 epochs, by another run from the snapshot on after a pause at some breath: θ, and how many breaths."""
     net = cr.Network([4, 8, 1], ["relu", "identity"], "squared_error", dtype="float64", seed=5)
-    data, breaths = read_data(net, X, Y, None), 0
-
-    def go(now):
-        def breathe():
-            nonlocal breaths
-            breaths += 1
-            if breaths - 1 == pause_at:
-                raise Ended("time")
-
-        now.breathe = breathe
-        kind_of(rule).run(net, data, rule, 1e-3, 4, now, lambda: now.cost)
-        return now.parameters, breaths
-
-    now = Progressed(net.parameters.copy())
-    try:
-        return go(now)
-    except Ended:
-        return go(Progressed(now.parameters.copy(), resumed=now.snapshot()))
+    data = read_data(net, X, Y, None)
+    run = kind_of(rule).run
+    return paused_and_resumed(net, lambda now: run(net, data, rule, 1e-3, 4, now, lambda: now.cost), pause_at)
 
 
 @BOTH
