@@ -58,8 +58,8 @@ class LevenbergMarquardt:
     acceleration : float
         ‖p′‖/‖p‖ up to which p′ counts; 0 leaves it out, and its two passes. ≥ 0.
     gradient_tolerance : float
-        Converged when no entry of ∇C + λW is larger in magnitude. ≥ 0. A path along the floor of a narrow valley crosses
-        points with a gradient of 1e-8 long before its end.
+        Converged when no entry of ∇C + λW is larger in magnitude. ≥ 0. Paths along the floor of a narrow valley cross
+        points with a gradient of 1e-8 long before their end.
     cost_tolerance : float
         Converged when a step lowers C + penalty by no more than this share of it. ≥ 0.
     max_parameters : int
